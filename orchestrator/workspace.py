@@ -56,7 +56,7 @@ def disk_errors(doing: str, path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         hints = {
-            errno.ENOSPC: "free some space (`lcpp engine list` shows what builds take), then run the same command again",
+            errno.ENOSPC: "free some space (`lcpp engine list` shows what builds take), then run the command again",
             errno.EDQUOT: "your disk quota is used up; free some space, then run the same command again",
             errno.EROFS: "the file system is read-only; choose another place with LCPP_VENDOR or LCPP_RUNS",
             errno.EACCES: "you may not write there; choose another place with LCPP_VENDOR or LCPP_RUNS",
@@ -68,10 +68,13 @@ def disk_errors(doing: str, path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def lock(path: Path, progress: Progress, waiting_for: str) -> Iterator[None]:
+def lock(path: Path, progress: Progress, waiting_for: str, *, wait: bool = True) -> Iterator[None]:
     """Hold the lock of the thing at `path` (a file beside it); say so once when another process has it.
 
     The lock is the kernel's, so it goes with the process that held it, however that ended.
+
+    Raises:
+        WorkspaceError: the disk refuses; or another process has the lock, and `wait` is False.
     """
     with disk_errors("make a lock", path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -80,6 +83,12 @@ def lock(path: Path, progress: Progress, waiting_for: str) -> Iterator[None]:
         try:
             held.acquire(timeout=0)
         except Timeout:
+            if not wait:
+                raise WorkspaceError(
+                    f"another lcpp is busy with {waiting_for}",
+                    where=str(path),
+                    hint="try again when it has finished",
+                ) from None
             progress.note(f"another lcpp is busy with {waiting_for}; waiting for it to finish")
             held.acquire()
     try:

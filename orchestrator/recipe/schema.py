@@ -5,9 +5,26 @@ Names are llama.cpp's own where it has one (`n_predict`, `n_ctx`, `n_batch`, `n_
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from orchestrator.recipe.arguments import refusal
+from orchestrator.recipe.pattern import compilable
 
 FORMAT_VERSION = 1
 DEFAULT_REMOTE = "https://github.com/ggml-org/llama.cpp"
@@ -17,16 +34,41 @@ DEFAULT_REF = "1d1ccce67613674c75c9c7e3fa4c1e24e428ba48"
 Purpose = Literal["complete", "chat", "bench"]
 Program = Literal["llama-simple", "llama-cli", "llama-completion", "llama-bench"]
 
+
+@dataclass(frozen=True)
+class Means:
+    """What a type is to a person, for error messages: `expected <words>`. Stands in the type's `Annotated`."""
+
+    words: str
+
+
 # What execve and the tty can carry: no NUL.
 _Text = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$", max_length=4_000_000)]
 _Argument = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$", max_length=100_000)]
-_Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+_Path = Annotated[
+    str, StringConstraints(pattern=r"^[^\x00]+$", max_length=4000), Means("a path of at most 4000 characters")
+]
+_Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$"), Means("64 hex digits in lower case")]
 _OptionName = Annotated[
-    str, StringConstraints(pattern=r"^(GGML|LLAMA)_[A-Z0-9_]+$|^CMAKE_BUILD_TYPE$|^BUILD_SHARED_LIBS$")
+    str,
+    StringConstraints(pattern=r"^(GGML|LLAMA)_[A-Z0-9_]{1,100}$|^CMAKE_BUILD_TYPE$|^BUILD_SHARED_LIBS$"),
+    Means("GGML_… or LLAMA_… in capitals, CMAKE_BUILD_TYPE or BUILD_SHARED_LIBS"),
 ]
 # Neither make nor CMake nor a shell gives these characters a meaning of their own.
-_OptionText = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.,:;+=/@-]*$", max_length=200)]
-OptionValue = bool | int | _OptionText
+_OptionText = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9_.,:;+=/@-]*$", max_length=200),
+    Means("text of letters, digits and _.,:;+=/@-"),
+]
+_SWITCHES = {"on": True, "yes": True, "true": True, "off": False, "no": False, "false": False}
+
+
+def _switch(value: object) -> object:
+    """`ON` and `OFF` are how CMake writes true and false; make would take both for "set"."""
+    return _SWITCHES.get(value.lower(), value) if isinstance(value, str) else value
+
+
+OptionValue = Annotated[bool | int | _OptionText, BeforeValidator(_switch)]
 
 
 def _stays_inside(path: str) -> str:
@@ -35,10 +77,23 @@ def _stays_inside(path: str) -> str:
     return path
 
 
+def _not_a_remote_helper(remote: str) -> str:
+    # `ext::COMMAND` and other NAME::ADDRESS remotes make git start a program of that name.
+    if re.match(r"[^/:]*::", remote):
+        raise ValueError("`NAME::ADDRESS` remotes start programs: give a URL, or the path of a repository")
+    return remote
+
+
+def _own_name(name: str, _info: object) -> str:
+    return name
+
+
 class Spec(BaseModel):
     """What all parts of a recipe share: unknown keys are errors, values do not change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, field_title_generator=_own_name
+    )
 
 
 class EngineSpec(Spec):
@@ -47,6 +102,7 @@ class EngineSpec(Spec):
     ref: Annotated[
         str,
         StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._/+-]*$", max_length=200),
+        Means("a tag, branch or commit of llama.cpp"),
         Field(description="A tag (b3642), branch (master) or commit (7 to 40 hex digits) of llama.cpp."),
     ] = DEFAULT_REF
     source: Annotated[
@@ -60,10 +116,12 @@ class EngineSpec(Spec):
     remote: Annotated[
         str,
         StringConstraints(pattern=r"^[^\x00-\x20-][^\x00-\x1f]*$", max_length=2000),
+        Means("a git URL or a path"),
+        AfterValidator(_not_a_remote_helper),
         Field(description="git URL or local path to clone from. Its code is built and run: name only one you trust."),
     ] = DEFAULT_REMOTE
     path: Annotated[
-        str | None,
+        _Path | None,
         Field(description="source: path only. A llama.cpp directory; relative to the recipe's folder."),
     ] = None
     build: Annotated[
@@ -72,7 +130,10 @@ class EngineSpec(Spec):
     ] = "auto"
     options: Annotated[
         dict[_OptionName, OptionValue],
-        Field(description="Build options by their upstream names, e.g. {GGML_NATIVE: false}."),
+        Field(
+            description="Build options by their upstream names, e.g. {GGML_NATIVE: false}.",
+            json_schema_extra={"additionalProperties": False},
+        ),
     ] = {}
     programs: Annotated[
         tuple[Program, ...], Field(description="More programs to build than the run needs.", strict=False)
@@ -95,21 +156,24 @@ class _AnyModel(Spec):
 class HubModel(_AnyModel):
     """A GGUF file in a repository of the Hugging Face hub."""
 
-    source: Literal["hub"]
+    source: Annotated[Literal["hub"], Field(description="From the Hugging Face hub.")]
     repo: Annotated[
         str,
         StringConstraints(pattern=r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$", max_length=200),
+        Means("OWNER/NAME"),
         Field(description="OWNER/NAME on the hub."),
     ]
     file: Annotated[
         str,
         StringConstraints(pattern=r"^[^\x00-\x1f\\/][^\x00-\x1f\\]*\.gguf$", max_length=500),
+        Means("the path of a .gguf file in the repository"),
         AfterValidator(_stays_inside),
         Field(description="The file's path in the repository. Of a split model, the first part."),
     ]
     revision: Annotated[
         str,
         StringConstraints(pattern=r"^[A-Za-z0-9_][\w./-]*$", max_length=200),
+        Means("a branch, tag or commit of the repository"),
         Field(description="Branch, tag or commit of the repository."),
     ] = "main"
 
@@ -117,15 +181,17 @@ class HubModel(_AnyModel):
 class PackageModel(_AnyModel):
     """A GGUF file inside a Python package, for machines that reach only a package index."""
 
-    source: Literal["package"]
+    source: Annotated[Literal["package"], Field(description="From a Python package.")]
     package: Annotated[
         str,
         StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9][A-Za-z0-9.+!_-]*$", max_length=200),
+        Means("NAME==VERSION"),
         Field(description="NAME==VERSION of a distribution with a wheel."),
     ]
     file: Annotated[
         str,
         StringConstraints(pattern=r"^[^\x00-\x1f\\/]+\.gguf$", max_length=255),
+        Means("the name of a .gguf file, without folders"),
         Field(description="The file's name inside the wheel, without folders."),
     ]
 
@@ -133,10 +199,9 @@ class PackageModel(_AnyModel):
 class PathModel(_AnyModel):
     """A GGUF file on this machine."""
 
-    source: Literal["path"]
+    source: Annotated[Literal["path"], Field(description="From this machine.")]
     path: Annotated[
-        str,
-        StringConstraints(pattern=r"^[^\x00]+$", max_length=4000),
+        _Path,
         Field(
             description="The file; relative to the recipe's folder; ~ is your home. Of a split model, the first part."
         ),
@@ -149,12 +214,18 @@ ModelSpec = Annotated[HubModel | PackageModel | PathModel, Field(discriminator="
 class Sampling(Spec):
     """How the next token is chosen. The default is greedy, which gives the same text every time."""
 
-    temperature: Annotated[float, Field(ge=0, le=10, strict=False, description="0 is greedy.")] = 0.0
+    temperature: Annotated[float, Field(ge=0, le=10, description="0 is greedy.")] = 0.0
     seed: Annotated[int, Field(ge=0, le=2**32 - 2, description="Seed of the random sampler.")] = 42
-    top_k: Annotated[int | None, Field(ge=0, le=1_000_000)] = None
-    top_p: Annotated[float | None, Field(ge=0, le=1, strict=False)] = None
-    min_p: Annotated[float | None, Field(ge=0, le=1, strict=False)] = None
-    repeat_penalty: Annotated[float | None, Field(gt=0, le=10, strict=False)] = None
+    top_k: Annotated[int | None, Field(ge=0, le=1_000_000, description="Of the k likeliest tokens. 0: of all.")] = None
+    top_p: Annotated[
+        float | None, Field(ge=0, le=1, description="Of the likeliest tokens that make up this probability. 1: of all.")
+    ] = None
+    min_p: Annotated[
+        float | None, Field(ge=0, le=1, description="Of tokens with this share of the likeliest one's probability.")
+    ] = None
+    repeat_penalty: Annotated[
+        float | None, Field(gt=0, le=10, description="Divides the score of tokens that came lately. 1: off.")
+    ] = None
 
 
 class RunSpec(Spec):
@@ -169,7 +240,7 @@ class RunSpec(Spec):
     ] = "complete"
     prompt: Annotated[_Text | None, Field(description="The prompt.")] = None
     prompt_file: Annotated[
-        str | None, Field(description="A UTF-8 file that holds the prompt; relative to the recipe's folder.")
+        _Path | None, Field(description="A UTF-8 file that holds the prompt; relative to the recipe's folder.")
     ] = None
     mode: Annotated[
         Literal["raw", "chat"],
@@ -194,7 +265,7 @@ class RunSpec(Spec):
     n_batch: Annotated[int | None, Field(ge=1, le=1_000_000, description="Logical batch size, -b.")] = None
     n_ubatch: Annotated[int | None, Field(ge=1, le=1_000_000, description="Physical batch size, -ub.")] = None
     n_threads: Annotated[int | None, Field(ge=1, le=4096, description="Threads of token generation, -t.")] = None
-    sampling: Sampling = Sampling()
+    sampling: Annotated[Sampling, Field(description="How the next token is chosen; greedy by default.")] = Sampling()
     n_prompt: Annotated[int, Field(ge=0, le=1_000_000, description="bench only: prompt tokens, -p.")] = 512
     n_gen: Annotated[int, Field(ge=0, le=1_000_000, description="bench only: generated tokens, -n.")] = 128
     n_repetitions: Annotated[int, Field(ge=1, le=1000, description="bench only: repetitions, -r.")] = 5
@@ -203,19 +274,31 @@ class RunSpec(Spec):
         Field(
             max_length=200,
             strict=False,
-            description="More arguments for the program, each one word as it is.",
+            description="More arguments for the program, each one word as it is. None that lcpp sets itself, writes "
+            "a file, uses the network or starts a program.",
         ),
     ] = ()
-    timeout_s: Annotated[float, Field(gt=0, le=604_800, strict=False, description="Stop the run after so long.")] = (
-        3600.0
-    )
+    timeout_s: Annotated[float, Field(gt=0, le=604_800, description="Stop the run after so long.")] = 3600.0
     idle_timeout_s: Annotated[
         float,
-        Field(gt=0, le=604_800, strict=False, description="Stop the run when it prints nothing for so long."),
+        Field(gt=0, le=604_800, description="Stop the run when it prints nothing for so long."),
     ] = 600.0
     max_output_bytes: Annotated[
         int, Field(ge=4096, le=2**32, description="Stop the run when it has printed more than this.")
     ] = 64 * 1024 * 1024
+
+    @field_validator("extra_args")
+    @classmethod
+    def _harmless(cls, arguments: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        bench = info.data.get("program") in ("bench", "llama-bench")
+        refused = [
+            InitErrorDetails(type=PydanticCustomError("argument", "{why}", {"why": why}), loc=(index,), input=argument)
+            for index, argument in enumerate(arguments)
+            if (why := refusal(argument, bench=bench)) is not None
+        ]
+        if refused:
+            raise ValidationError.from_exception_data(cls.__name__, refused)
+        return arguments
 
     @model_validator(mode="after")
     def _prompt_is_said_once(self) -> RunSpec:
@@ -236,16 +319,17 @@ class RunSpec(Spec):
 class ExpectSpec(Spec):
     """What must hold of the result; a check that fails makes lcpp exit 4."""
 
-    min_generated_tokens: Annotated[int | None, Field(ge=0)] = None
+    min_generated_tokens: Annotated[int | None, Field(ge=0, description="At least so many tokens.")] = None
     text_contains: Annotated[tuple[_Text, ...], Field(strict=False, description="Each must occur in the text.")] = ()
     text_matches: Annotated[
-        _Argument | None, Field(description="A regular expression that must be found in the text.")
+        Annotated[str, StringConstraints(max_length=10_000), AfterValidator(compilable)] | None,
+        Field(description="A regular expression that must be found in the text."),
     ] = None
-    min_prompt_per_second: Annotated[
-        float | None, Field(ge=0, strict=False, description="Prompt processing, tokens per second.")
-    ] = None
+    min_prompt_per_second: Annotated[float | None, Field(ge=0, description="Prompt processing, tokens per second.")] = (
+        None
+    )
     min_generation_per_second: Annotated[
-        float | None, Field(ge=0, strict=False, description="Token generation, tokens per second.")
+        float | None, Field(ge=0, description="Token generation, tokens per second.")
     ] = None
     metadata: Annotated[
         dict[str, str | int | float | bool],
@@ -256,20 +340,23 @@ class ExpectSpec(Spec):
 class Recipe(Spec):
     """One run, wholly described: which llama.cpp, which model, what to run, what must hold."""
 
-    lcpp: Annotated[Literal[1], Field(description="Version of the recipe format.")]
+    lcpp: Annotated[
+        Literal[1], Means("1, the version of the recipe format"), Field(description="Version of the recipe format.")
+    ]
     name: Annotated[
         str | None,
         StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80),
+        Means("a name of letters, digits and ._-"),
         Field(description="Name of the recipe in results; the file's name when left out."),
     ] = None
-    description: Annotated[str | None, Field(max_length=10_000)] = None
-    engine: EngineSpec = EngineSpec()
-    model: ModelSpec
-    run: RunSpec
-    expect: ExpectSpec = ExpectSpec()
+    description: Annotated[_Text | None, Field(max_length=10_000, description="What the recipe is for.")] = None
+    engine: Annotated[EngineSpec, Field(description="Which llama.cpp, and how to build it.")] = EngineSpec()
+    model: Annotated[ModelSpec, Field(description="Which GGUF file.")]
+    run: Annotated[RunSpec, Field(description="What is run.")]
+    expect: Annotated[ExpectSpec, Field(description="What must hold of the result.")] = ExpectSpec()
 
 
 def json_schema() -> dict[str, Any]:
     """The recipe format as a JSON Schema (draft 2020-12), for editors."""
     schema = Recipe.model_json_schema()
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "lcpp recipe", **schema}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "lcpp recipe"}

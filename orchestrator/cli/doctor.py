@@ -1,0 +1,133 @@
+"""`lcpp doctor`: what this machine has and lacks."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import click
+
+from orchestrator import process
+from orchestrator.cli.settings import Settings
+from orchestrator.engine import toolchain
+from orchestrator.recipe.schema import DEFAULT_REMOTE
+
+_NETWORK_TIMEOUT_S = 10.0
+_BUILD_BYTES = 2 * 2**30
+_SIGNS = {"ok": ("✓", "green"), "missing": ("✗", "red"), "note": ("·", "yellow")}
+
+
+class Finding(NamedTuple):
+    """One line of the doctor's. `missing` means that something does not work without it."""
+
+    state: Literal["ok", "missing", "note"]
+    name: str
+    found: str
+    remedy: str
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+@click.pass_obj
+def doctor(settings: Settings, as_json: bool) -> None:
+    """Show what this machine has and lacks, and the command that mends it. Exit code 1 when something is missing."""
+    settings.json = as_json
+    with ThreadPoolExecutor() as pool:
+        online = [pool.submit(_git_host, settings), pool.submit(_package_index)]
+        findings = [*_tools(settings), *_machine(), _disk(settings), *(job.result() for job in online)]
+    # Either way to the source is enough.
+    if all(finding.state != "ok" for finding in findings[-2:]):
+        findings[-2:] = [finding._replace(state="missing") for finding in findings[-2:]]
+    if as_json:
+        import json
+
+        click.echo(json.dumps([finding._asdict() for finding in findings], indent=1))
+    else:
+        _draw(findings)
+    sys.exit(1 if any(finding.state == "missing" for finding in findings) else 0)
+
+
+def _draw(findings: list[Finding]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(show_header=False, box=None, padding=(0, 1))
+    for finding in findings:
+        sign, style = _SIGNS[finding.state]
+        told = finding.found if finding.state == "ok" else f"{finding.found}\n→ {finding.remedy}"
+        table.add_row(Text(sign, style=style), finding.name, Text(Settings.safe(told)))
+    Console().print(table)
+
+
+def _tools(settings: Settings) -> list[Finding]:
+    findings = []
+    for tool in toolchain.probe(settings.environment):
+        if tool.path is not None:
+            findings.append(Finding("ok", tool.name, f"{tool.version} ({tool.path})", ""))
+        else:
+            state: Literal["note", "missing"] = "note" if tool.optional or tool.name == "cmake" else "missing"
+            findings.append(Finding(state, tool.name, f"not found; for {tool.needed_for}", tool.remedy))
+    return findings
+
+
+def _machine() -> list[Finding]:
+    from orchestrator.result.machine import observe
+
+    machine = observe()
+    gib = 2**30
+    memory = f"{machine.memory_bytes / gib:.1f} GiB, {machine.memory_available_bytes / gib:.1f} GiB available"
+    busy = machine.load_average_1min > 0.5
+    return [
+        Finding("ok", "Python", f"{sys.version.split()[0]} ({sys.executable})", ""),
+        Finding("ok", "CPU", f"{machine.cpu_model or 'unknown'}, {machine.n_cpu} usable", ""),
+        Finding("ok", "memory", memory, ""),
+        Finding(
+            "note" if busy else "ok",
+            "quiet",
+            f"load average {machine.load_average_1min:.2f}",
+            "other programs compute: speeds measured now will be too low",
+        ),
+    ]
+
+
+def _disk(settings: Settings) -> Finding:
+    vendor = settings.workspace.vendor
+    there = next(path for path in (vendor, *vendor.parents) if path.exists())
+    free = shutil.disk_usage(there).free
+    return Finding(
+        "ok" if free > _BUILD_BYTES else "missing",
+        "disk",
+        f"{free / 2**30:.1f} GiB free for {vendor}",
+        "a build takes up to 2 GiB: free some space, or choose another place with LCPP_VENDOR",
+    )
+
+
+def _git_host(settings: Settings) -> Finding:
+    environment = {**settings.environment, "GIT_TERMINAL_PROMPT": "0"}
+    name, remedy = "git host", "lcpp takes known versions from the package index instead (`engine.source: package`)"
+    try:
+        done = process.run(
+            ["git", "ls-remote", "--exit-code", DEFAULT_REMOTE, "HEAD"], env=environment, timeout_s=_NETWORK_TIMEOUT_S
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return Finding("note", name, f"{DEFAULT_REMOTE} does not answer", remedy)
+    if done.returncode != 0:
+        return Finding("note", name, f"{DEFAULT_REMOTE} cannot be reached", remedy)
+    return Finding("ok", name, f"{DEFAULT_REMOTE} answers", "")
+
+
+def _package_index() -> Finding:
+    name, remedy = "package index", "check pip's configuration (`pip config list`); with a git host it is not needed"
+    command = [sys.executable, "-m", "pip", "index", "versions", "llama-cpp-python", "--no-input"]
+    try:
+        done = process.run(command, cwd=Path("/"), timeout_s=_NETWORK_TIMEOUT_S)
+    except (OSError, subprocess.TimeoutExpired):
+        return Finding("note", name, "pip gets no answer", remedy)
+    if done.returncode != 0:
+        return Finding("note", name, "pip does not find llama-cpp-python there", remedy)
+    return Finding("ok", name, "pip finds llama-cpp-python there", "")

@@ -1,0 +1,92 @@
+"""Shows the answer as it comes, with a live rate. Draws a few times a second at most: the run shares the CPU."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Protocol
+
+from orchestrator.cli.settings import Settings
+from orchestrator.drive.command import Command
+from orchestrator.drive.transcript import Stream
+from orchestrator.parse import answer, lines
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.live import Live
+
+_EVERY_S = 0.25
+# Beyond this nobody reads along, and looking for the answer in it again and again would cost.
+_MOST_BYTES = 256 * 1024
+
+
+class Watcher(Protocol):
+    """What `LiveAnswer` and a silent run have in common."""
+
+    def __call__(self, stream: Stream, data: bytes, at_s: float) -> None: ...
+
+
+def silent(command: Command) -> Watcher:
+    """Watch nothing."""
+    return lambda stream, data, at_s: None
+
+
+class LiveAnswer:
+    """Redraws the answer so far and its rate at the foot of the terminal; call `close` at the end."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live: Live | None = None
+        self._command: Command | None = None
+        self._raw: dict[Stream, bytearray] = {"stdout": bytearray(), "stderr": bytearray(), "stdin": bytearray()}
+        self._drawn_at = 0.0
+        self._arrivals: list[float] = []
+
+    def watch(self, command: Command) -> Watcher:
+        """Begin with a run."""
+        self._command = command
+        return self._on_output
+
+    def close(self) -> None:
+        """Take the live view off the screen; the answer is printed whole by whoever called."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def _on_output(self, stream: Stream, data: bytes, at_s: float) -> None:
+        command = self._command
+        if command is None or len(self._raw[stream]) > _MOST_BYTES:
+            return
+        self._raw[stream] += data
+        if stream == ("stderr" if command.layout.shape == "between_marks" else "stdout"):
+            self._arrivals.append(at_s)
+        now = time.monotonic()
+        if now - self._drawn_at >= _EVERY_S:
+            self._drawn_at = now
+            self._draw(command)
+
+    def _draw(self, command: Command) -> None:
+        stdout, stderr = (
+            lines.clean(bytes(self._raw[stream]).decode(errors="replace").rstrip("\ufffd"))
+            for stream in ("stdout", "stderr")
+        )
+        text = answer.separate(stdout, stderr, command.layout, command.prompt).text
+        if text is None:
+            # Not there yet: what has come so far was the loader's.
+            self._arrivals.clear()
+            return
+        from rich.live import Live
+        from rich.text import Text
+
+        height = max(3, self._console.height - 4)
+        shown = "\n".join(Settings.safe(text).splitlines()[-height:])
+        view = Text.assemble(shown, "\n", (self._rate(), "dim"))
+        if self._live is None:
+            self._live = Live(view, console=self._console, auto_refresh=False, transient=True)
+            self._live.start()
+        self._live.update(view, refresh=True)
+
+    def _rate(self) -> str:
+        # The programs flush each token, so one arrival is about one token.
+        if len(self._arrivals) < 2 or self._arrivals[-1] == self._arrivals[0]:
+            return "…"
+        return f"≈ {(len(self._arrivals) - 1) / (self._arrivals[-1] - self._arrivals[0]):.1f} tokens/s"

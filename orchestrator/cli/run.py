@@ -1,0 +1,66 @@
+"""`lcpp run`: the main job."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from orchestrator.cli.settings import Settings
+from orchestrator.errors import ExpectationError
+
+
+@click.command()
+@click.argument("recipe", type=click.Path(path_type=Path))
+@click.option("-s", "--set", "overrides", multiple=True, metavar="KEY.PATH=VALUE", help="Override a key of the recipe.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output, nothing else.")
+@click.pass_obj
+def run(settings: Settings, recipe: Path, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Run RECIPE: set up what is missing, run, print the answer and a table of figures.
+
+    The result is written to the runs folder as one JSON file, the raw transcript beside it. Exit code 4: it ran, and
+    what the recipe expects does not hold.
+    """
+    settings.json = as_json
+    from orchestrator.recipe.load import load
+
+    loaded = load(recipe, overrides)
+    # Imported when the recipe is known to be good.
+    from orchestrator.pipeline import execute, prepare
+
+    workspace = settings.workspace
+    prepared = prepare(loaded, workspace, settings.progress, environment=settings.environment)
+    settings.close()
+
+    from orchestrator.cli.live import LiveAnswer, silent
+
+    if as_json or not sys.stdout.isatty():
+        outcome = execute(prepared, workspace, environment=settings.environment, watch=silent)
+    else:
+        from rich.console import Console
+
+        live = LiveAnswer(Console())
+        try:
+            outcome = execute(prepared, workspace, environment=settings.environment, watch=live.watch)
+        finally:
+            live.close()
+    if as_json:
+        click.echo(outcome.result.model_dump_json(indent=1))
+        # The document has the failure; standard output gets nothing else.
+        settings.json = False
+    else:
+        from rich.console import Console
+
+        from orchestrator.cli.view import show
+
+        show(outcome.result, outcome.path, Console(soft_wrap=False))
+    if outcome.error is not None:
+        raise outcome.error
+    failed = [check.name for check in outcome.result.checks if not check.ok]
+    if failed:
+        raise ExpectationError(
+            f"it ran, but what the recipe expects does not hold: {', '.join(failed)}",
+            where=str(outcome.path),
+            hint="the checks above say what was found; change the recipe's `expect`, or look for the cause",
+        )

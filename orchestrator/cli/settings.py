@@ -1,0 +1,71 @@
+"""What the command line and the environment say, read once."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from orchestrator.cli.progress import Drawn
+    from orchestrator.workspace import Workspace
+
+# Control characters (escape sequences begin with one) and marks that turn the direction of text.
+_UNSAFE = {
+    **{code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\n\t"},
+    **{code: "\ufffd" for code in (0x7F, *range(0x80, 0xA0))},
+    **{code: "\ufffd" for code in (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))},
+}
+
+
+@dataclass
+class Settings:
+    """The settings of this call, and what is on the screen."""
+
+    environment: Mapping[str, str]
+    json: bool = False
+    _drawn: Drawn | None = field(default=None, repr=False)
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Settings:
+        """Take a copy of lcpp's environment."""
+        return cls(environment=dict(environment))
+
+    @property
+    def workspace(self) -> Workspace:
+        """LCPP_VENDOR and LCPP_RUNS; else `vendor` and `runs` of the lcpp checkout that one stands in; else the
+        user's own cache folder and `runs` here."""
+        # Imported here: `lcpp --help` needs no file locks.
+        from orchestrator.workspace import Workspace
+
+        here = Path.cwd()
+        checkout = next((folder for folder in (here, *here.parents) if _is_checkout(folder)), None)
+        home = Path(self.environment.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lcpp"
+        vendor = self.environment.get("LCPP_VENDOR") or (checkout / "vendor" if checkout else home / "vendor")
+        runs = self.environment.get("LCPP_RUNS") or (checkout or here) / "runs"
+        return Workspace(vendor=Path(vendor).absolute(), runs=Path(runs).absolute())
+
+    @property
+    def progress(self) -> Drawn:
+        """Where long work tells of itself: standard error."""
+        if self._drawn is None:
+            from orchestrator.cli.progress import Drawn
+
+            self._drawn = Drawn(sys.stderr)
+        return self._drawn
+
+    def close(self) -> None:
+        """Take what moves off the screen."""
+        if self._drawn is not None:
+            self._drawn.close()
+
+    @staticmethod
+    def safe(text: str) -> str:
+        """`text` with everything that could command a terminal made visible."""
+        return text.translate(_UNSAFE)
+
+
+def _is_checkout(folder: Path) -> bool:
+    return (folder / "vendor" / ".gitignore").is_file() and (folder / "orchestrator" / "recipe").is_dir()

@@ -1,0 +1,81 @@
+"""A result as people read it: the answer, then a table of figures and checks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator.cli.settings import Settings
+from orchestrator.result.schema import Measured, Result
+
+
+def show(result: Result, path: Path, console: Console) -> None:
+    """Print the answer (escape sequences made visible) and the table."""
+    if result.text:
+        console.print(Text(Settings.safe(result.text.strip("\n"))), soft_wrap=True)
+        console.print()
+    console.print(_figures(result))
+    for check in result.checks:
+        sign, style = ("✓", "green") if check.ok else ("✗", "bold red")
+        line = Text.assemble(
+            (f"{sign} ", style),
+            f"{check.name}: expected {check.expected!r}" + ("" if check.ok else f", found {check.found!r}"),
+        )
+        console.print(Text(Settings.safe(line.plain), spans=line.spans), soft_wrap=True)
+    for note in result.notes:
+        console.print(Text(f"note: {Settings.safe(note)}", style="dim"), soft_wrap=True)
+    console.print(Text(f"result: {path}", style="dim"), soft_wrap=True)
+
+
+def _figures(result: Result) -> Table:
+    ran, measured = result.ran, result.measured
+    made = ran.engine
+    number = "" if made.build_number is None else f"b{made.build_number}, "
+    table = Table(title=f"{result.name} — {ran.process.program}", title_justify="left", show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    rows = [
+        ("llama.cpp", f"{number}{(made.commit or made.fingerprint)[:12]}, {made.build_system}"),
+        ("model", f"{ran.model.name or Path(ran.model.path).name}, {ran.model.file_type or 'type not said'}"),
+        ("CPU", f"{ran.machine.cpu_model or 'unknown'}, {ran.machine.n_cpu} usable"),
+        ("prompt processing", _rate(measured.n_prompt, measured.prompt_per_second, "prompt_per_second", measured)),
+        ("token generation", _rate(measured.n_gen, measured.generation_per_second, "generation_per_second", measured)),
+        ("load", _ms(measured.load_ms)),
+        ("total", _ms(measured.total_ms)),
+        ("memory", _memory(measured)),
+        ("wall / CPU time", f"{ran.process.wall_s:.2f} s / {_seconds(ran.process.cpu_s)}"),
+    ]
+    for label, value in rows:
+        if value:
+            table.add_row(label, Settings.safe(value))
+    return table
+
+
+def _rate(n_tokens: int | None, rate: float | None, figure: str, measured: Measured) -> str:
+    if rate is None:
+        return f"not known: {measured.missing.get(figure, 'not reported')}"
+    return f"{rate:.2f} tokens/s" + ("" if n_tokens is None else f" ({n_tokens} tokens)")
+
+
+def _ms(value: float | None) -> str:
+    return "" if value is None else f"{value:.0f} ms"
+
+
+def _seconds(value: float | None) -> str:
+    return "not known" if value is None else f"{value:.2f} s"
+
+
+def _memory(measured: Measured) -> str:
+    parts = (
+        ("weights", measured.weights_mib),
+        ("KV cache", measured.kv_cache_mib),
+        ("compute", measured.compute_mib),
+        ("output", measured.output_mib),
+    )
+    told = " + ".join(f"{name} {mib:.1f}" for name, mib in parts if mib is not None)
+    peak = measured.peak_memory_bytes
+    shown = "" if peak is None else f"peak {peak / 2**20:.0f} MiB"
+    return f"{shown} ({told} MiB)" if told and shown else shown or told

@@ -1,0 +1,213 @@
+"""What is read out of a transcript: one typed record, the same for every llama.cpp.
+
+Sizes are in the unit that the name ends with (MiB as llama.cpp prints them), times in ms, rates in tokens per
+second. What was not printed, or printed as `inf` or `nan`, is None, and `Record.missing` says why.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Part(BaseModel):
+    """What all parts of a record share."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class KeyValue(Part):
+    """One key-value pair of the GGUF, as the loader prints it."""
+
+    key: str
+    type: Annotated[str, Field(description="u32, f32, str, arr[str,128256], …")]
+    value: Annotated[
+        int | float | bool | str | None,
+        Field(description="Typed by `type`; text as printed for strings and arrays; None where none is printed."),
+    ]
+    truncated: Annotated[bool, Field(description="The loader cut the value short.")] = False
+
+
+class Loader(Part):
+    """The loader's lines about the file."""
+
+    file: str
+    format: Annotated[str, Field(description="e.g. GGUF V3 (latest)")]
+    n_kv: int
+    n_tensors: int
+    kv: tuple[KeyValue, ...] = ()
+    tensor_types: Annotated[dict[str, int], Field(description="Number of tensors of each type.")] = {}
+
+
+class Token(Part):
+    """A special token of the vocabulary."""
+
+    id: int
+    text: str
+
+
+class Metadata(Part):
+    """The model's metadata block. `entries` keeps every line of it as printed, label to value."""
+
+    arch: str | None = None
+    vocab_type: str | None = None
+    n_vocab: int | None = None
+    n_ctx_train: int | None = None
+    n_embd: int | None = None
+    n_layer: int | None = None
+    n_head: Annotated[str | None, Field(description="A number, or a list where it differs by layer.")] = None
+    n_head_kv: str | None = None
+    n_ff: str | None = None
+    model_type: str | None = None
+    ftype: Annotated[str | None, Field(description="The quantization, e.g. Q3_K - Large.")] = None
+    n_params: Annotated[float | None, Field(description="Parameters, to the digits printed.")] = None
+    size_mib: Annotated[float | None, Field(description="Size of the tensors, to the digits printed.")] = None
+    bits_per_weight: float | None = None
+    name: str | None = None
+    tokens: Annotated[dict[str, tuple[Token, ...]], Field(description="BOS, EOS, EOG (more than one), …")] = {}
+    entries: dict[str, str] = {}
+
+
+class Buffer(Part):
+    """Memory of one kind on one device."""
+
+    device: str
+    size_mib: float
+
+
+class Weights(Part):
+    """Where the weights lie."""
+
+    buffers: tuple[Buffer, ...] = ()
+    context_mib: Annotated[float | None, Field(description="`ggml ctx size`.")] = None
+
+
+class KvCache(Part):
+    """The KV cache. Models with sliding windows have more than one; sizes are their sums."""
+
+    size_mib: float | None = None
+    k_type: str | None = None
+    k_mib: float | None = None
+    v_type: str | None = None
+    v_mib: float | None = None
+    n_cells: int | None = None
+    buffers: tuple[Buffer, ...] = ()
+
+
+class Context(Part):
+    """The context block. `entries` keeps every line of it as printed, label to value."""
+
+    n_ctx: int | None = None
+    n_batch: int | None = None
+    n_ubatch: int | None = None
+    n_seq_max: int | None = None
+    flash_attn: Annotated[str | None, Field(description="enabled, disabled or auto, whatever the build prints.")] = None
+    freq_base: float | None = None
+    freq_scale: float | None = None
+    kv_cache: KvCache = KvCache()
+    output_buffers: tuple[Buffer, ...] = ()
+    compute_buffers: tuple[Buffer, ...] = ()
+    graph_nodes: int | None = None
+    graph_splits: int | None = None
+    entries: dict[str, str] = {}
+
+
+class SystemInfo(Part):
+    """The `system_info` line."""
+
+    n_threads: int
+    n_threads_batch: int | None = None
+    n_cpu: int
+    features: Annotated[dict[str, int], Field(description="AVX2 = 1, …; under CPU only those present, from b4163.")]
+
+
+class Generation(Part):
+    """What llama.cpp was asked for and what text came."""
+
+    text: Annotated[str | None, Field(description="The generated text alone, exactly.")] = None
+    echo: Annotated[str | None, Field(description="The prompt as the program printed it before the text.")] = None
+    end_of_text: Annotated[
+        bool | None, Field(description="The model ended the text itself (not the token limit); None: not said.")
+    ] = None
+    n_predict: int | None = None
+    n_ctx: int | None = None
+    n_invalid_bytes: Annotated[int, Field(description="Bytes of the text that are not UTF-8, shown as U+FFFD.")] = 0
+
+
+class Decoded(Part):
+    """The `decoded N tokens in S s` line of llama-simple."""
+
+    n_tokens: int
+    seconds: float
+    tokens_per_second: float | None
+
+
+class Timing(Part):
+    """One line of the timings."""
+
+    ms: float | None = None
+    n: Annotated[int | None, Field(description="Tokens or runs.")] = None
+    ms_per_token: float | None = None
+    tokens_per_second: float | None = None
+
+
+class Timings(Part):
+    """llama.cpp's own timings."""
+
+    load: Timing | None = None
+    sample: Timing | None = None
+    samplers: Timing | None = None
+    prompt_eval: Timing | None = None
+    eval: Timing | None = None
+    total: Timing | None = None
+    graphs_reused: int | None = None
+
+
+class BenchTest(Part):
+    """One test of llama-bench, under llama-bench's own names; `fields` holds all that it printed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+    build_commit: str | None
+    model_type: str | None
+    n_threads: int | None
+    n_batch: int | None
+    n_ubatch: int | None
+    n_prompt: int
+    n_gen: int
+    avg_ns: int
+    stddev_ns: int
+    avg_ts: Annotated[float | None, Field(description="Tokens per second, mean over the repetitions.")]
+    stddev_ts: float | None
+    samples_ns: tuple[int, ...] = ()
+    samples_ts: tuple[float, ...] = ()
+    fields: dict[str, Any] = {}
+
+
+class Coverage(Part):
+    """How much of the log was understood."""
+
+    n_lines: Annotated[int, Field(description="Log lines that are not blank.")]
+    n_unrecognised: int
+    unrecognised: Annotated[tuple[str, ...], Field(description="The first of them, cut to a readable length.")] = ()
+
+
+class Record(Part):
+    """All that a transcript says."""
+
+    command: Annotated[str | None, Field(description="The command line, where the log begins with it.")] = None
+    build: Annotated[str | None, Field(description="The build line, e.g. `1 (1d1ccce)`.")] = None
+    loader: Loader | None = None
+    metadata: Metadata | None = None
+    weights: Weights = Weights()
+    context: Context | None = None
+    system_info: SystemInfo | None = None
+    generation: Generation = Generation()
+    decoded: Decoded | None = None
+    timings: Timings = Timings()
+    bench: tuple[BenchTest, ...] = ()
+    errors: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    coverage: Coverage
+    missing: Annotated[dict[str, str], Field(description="For a figure that is None: why.")] = {}

@@ -1,0 +1,107 @@
+"""Whether a run ended well, and if not: what happened, where to look, what to do."""
+
+from __future__ import annotations
+
+import signal
+
+from orchestrator.drive.transcript import Transcript
+from orchestrator.errors import DriveError, Interrupted, LcppError
+from orchestrator.parse.record import Record
+from orchestrator.recipe.schema import Program, RunSpec
+
+_ERRORS_SHOWN = 4
+_SIGNALS = {
+    signal.SIGILL: (
+        "it met an instruction that this CPU does not have",
+        "build for this machine: remove the build with `lcpp engine remove`, then `lcpp setup`; or set "
+        "`engine.options: {GGML_NATIVE: false}`",
+    ),
+    signal.SIGSEGV: (
+        "it crashed (a bug in this llama.cpp, or a prompt or model that it cannot take)",
+        "try a shorter prompt (llama-simple before b3903 takes 512 tokens), or another `engine.ref`",
+    ),
+    signal.SIGBUS: (
+        "it read past the end of the model file, or the disk failed",
+        "fetch the model again, and look at the disk's health",
+    ),
+    signal.SIGABRT: (
+        "it gave up by itself: an assertion did not hold",
+        "the log has the line of the assertion; try another `engine.ref` or smaller settings",
+    ),
+    signal.SIGKILL: (
+        "it was killed from outside, most likely because memory ran out",
+        "lower `run.n_ctx`, take a smaller quantization, or free memory (`lcpp doctor` shows what there is)",
+    ),
+}
+
+
+def failure(transcript: Transcript, record: Record, program: Program, run: RunSpec) -> LcppError | None:
+    """Why the run did not end well; None when it did."""
+    log = str(transcript.folder / "stderr.log")
+    if transcript.stopped_by is not None:
+        return _stopped(transcript, program, run, log)
+    said = _said(record)
+    if transcript.signal is not None:
+        name = signal.Signals(transcript.signal).name
+        cause, hint = _SIGNALS.get(
+            signal.Signals(transcript.signal), ("it was ended by a signal", "run it again; the log may tell more")
+        )
+        return DriveError(f"{program} died of {name}: {cause}{said}", where=log, hint=hint)
+    if transcript.exit_code != 0:
+        return DriveError(
+            f"{program} ended with exit code {transcript.exit_code}{said}", where=log, hint=_advice(record)
+        )
+    if record.bench or record.timings.eval or record.timings.prompt_eval:
+        return None
+    expected = "a JSON array of tests on stdout" if program == "llama-bench" else "a line `… eval time = … ms / … runs`"
+    return DriveError(
+        f"{program} ended well, but what was needed is not in its output: {expected}{said}",
+        where=log,
+        hint="if this llama.cpp is newer than lcpp, try a newer lcpp; the transcript can be parsed again then",
+    )
+
+
+def _stopped(transcript: Transcript, program: Program, run: RunSpec, log: str) -> LcppError:
+    kept = f"what it printed until then ({len(transcript.stdout) + len(transcript.stderr):,} bytes) is kept"
+    if transcript.stopped_by == "interrupt":
+        return Interrupted(f"stopped by Ctrl-C after {transcript.wall_s:.1f} s; {kept}", where=log)
+    messages = {
+        "timeout": (
+            f"{program} took more than {run.timeout_s:g} s and was stopped",
+            "ask for less (`run.n_predict`), or for more time: `-s run.timeout_s=…`",
+        ),
+        "idle_timeout": (
+            f"{program} printed nothing for {run.idle_timeout_s:g} s and was stopped",
+            "give it more time with `-s run.idle_timeout_s=…`, or more threads with `-s run.n_threads=…`",
+        ),
+        "output_limit": (
+            f"{program} printed more than {run.max_output_bytes:,} bytes and was stopped",
+            "if so much is right, raise `-s run.max_output_bytes=…`",
+        ),
+    }
+    what, hint = messages[transcript.stopped_by or "timeout"]
+    return DriveError(f"{what}; {kept}", where=log, hint=hint)
+
+
+def _said(record: Record) -> str:
+    if not record.errors:
+        return ""
+    return "; it said:\n" + "\n".join(f"    {line}" for line in record.errors[:_ERRORS_SHOWN])
+
+
+def _advice(record: Record) -> str:
+    said = " ".join(record.errors)
+    advice = (
+        (
+            "unknown model architecture",
+            "this llama.cpp is older than the model's architecture: take a newer `engine.ref`",
+        ),
+        ("unknown pre-tokenizer", "this llama.cpp is older than the model's tokenizer: take a newer `engine.ref`"),
+        ("not found", "this llama.cpp does not know a model of this shape: take a newer `engine.ref`"),
+        ("failed to allocate", "memory is not enough: lower `run.n_ctx`, or take a smaller quantization"),
+        ("unable to allocate", "memory is not enough: lower `run.n_ctx`, or take a smaller quantization"),
+        ("n_kv_req > n_ctx", "raise `run.n_ctx`, or lower `run.n_predict`"),
+        ("prompt is too long", "raise `run.n_ctx`"),
+        ("argument", "`run.extra_args` has an option that this llama.cpp does not know"),
+    )
+    return next((hint for sign, hint in advice if sign in said), "the log tells more")

@@ -1,0 +1,140 @@
+"""The result of a run: what was asked, what ran, what was measured. One JSON document, with a published JSON Schema.
+
+Units stand in the names (`_ms`, `_s`, `_mib`, `_bytes`, `_per_second`: tokens a second). A figure that is None has its
+reason in `missing`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from orchestrator.engine.manifest import Manifest
+from orchestrator.parse.record import Record
+from orchestrator.recipe.schema import Program, Recipe
+from orchestrator.result.machine import Machine
+
+FORMAT_VERSION = 1
+
+
+class Piece(BaseModel):
+    """What all parts of a result share."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class Asked(Piece):
+    """The recipe, after overrides."""
+
+    recipe: Recipe
+    recipe_file: str
+    recipe_digest: Annotated[str, Field(description="SHA-256 of the recipe's content and prompt, in hex.")]
+    overrides: tuple[str, ...]
+    prompt: str | None
+
+
+class ModelFacts(Piece):
+    """The model file that ran."""
+
+    source: str
+    origin: str
+    revision: str | None
+    path: str
+    sha256: str
+    size_bytes: int
+    architecture: str | None
+    name: str | None
+    file_type: str | None
+    n_params: int
+    n_tensors: int
+
+
+class Process(Piece):
+    """How the program ran and ended. Exactly one of exit_code and signal is set."""
+
+    program: Program
+    argv: tuple[str, ...]
+    environment: dict[str, str]
+    started_at: Annotated[str, Field(description="UTC, ISO 8601.")]
+    wall_s: float
+    cpu_s: float | None
+    peak_memory_bytes: Annotated[int | None, Field(description="The program's VmHWM.")]
+    exit_code: int | None
+    signal: str | None
+    stopped_by: Annotated[str | None, Field(description="The limit or key with which lcpp stopped it.")]
+    transcript: Annotated[str, Field(description="Folder of the raw output, beside this file.")]
+
+
+class Ran(Piece):
+    """What ran, on what, where."""
+
+    engine: Manifest
+    model: ModelFacts
+    machine: Machine
+    process: Process
+
+
+class Measured(Piece):
+    """The figures people look for first. For a bench: the means over its repetitions."""
+
+    n_prompt: Annotated[int | None, Field(description="Prompt tokens that were processed.")] = None
+    n_gen: Annotated[int | None, Field(description="Generated tokens.")] = None
+    prompt_per_second: Annotated[float | None, Field(description="Prompt processing.")] = None
+    generation_per_second: Annotated[float | None, Field(description="Token generation.")] = None
+    load_ms: float | None = None
+    prompt_ms: float | None = None
+    generation_ms: float | None = None
+    sample_ms: float | None = None
+    total_ms: float | None = None
+    n_ctx: Annotated[int | None, Field(description="As the program reports it.")] = None
+    weights_mib: float | None = None
+    kv_cache_mib: float | None = None
+    compute_mib: float | None = None
+    output_mib: float | None = None
+    peak_memory_bytes: int | None = None
+    missing: Annotated[dict[str, str], Field(description="For each figure that is None: why.")] = {}
+
+
+class Check(Piece):
+    """One thing that the recipe expects."""
+
+    name: str
+    expected: str
+    found: str
+    ok: bool
+
+
+class Failure(Piece):
+    """Why a run did not end well."""
+
+    what: str
+    where: str | None
+    hint: str | None
+
+
+class Result(Piece):
+    """One run."""
+
+    lcpp_result: Literal[1]
+    id: str
+    name: Annotated[str, Field(description="The recipe's name.")]
+    lcpp_version: str
+    status: Annotated[
+        Literal["ok", "unexpected", "failed"],
+        Field(description="ok; unexpected: it ran, and a check of `expect` does not hold; failed: see `failure`."),
+    ]
+    failure: Failure | None
+    asked: Asked
+    ran: Ran
+    measured: Measured
+    text: Annotated[str | None, Field(description="The generated text, exactly.")]
+    checks: tuple[Check, ...]
+    notes: Annotated[tuple[str, ...], Field(description="Fall-backs taken on the way.")]
+    record: Record
+
+
+def json_schema() -> dict[str, Any]:
+    """The result format as a JSON Schema (draft 2020-12)."""
+    schema = Result.model_json_schema(mode="serialization")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "lcpp result"}

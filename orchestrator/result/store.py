@@ -1,0 +1,27 @@
+"""One file a run: `runs/<id>.json`, its raw transcript beside it in `runs/<id>/`."""
+
+from __future__ import annotations
+
+import datetime
+import secrets
+from pathlib import Path
+
+from orchestrator.result.schema import Result
+from orchestrator.workspace import Workspace, disk_errors, write_atomic
+
+
+def open_run(workspace: Workspace, name: str) -> tuple[str, Path]:
+    """A new run's id and its empty folder."""
+    now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+    run_id = f"{now}-{name}-{secrets.token_hex(3)}"
+    folder = workspace.runs / run_id
+    with disk_errors("make a folder for the run", folder):
+        folder.mkdir(parents=True)
+    return run_id, folder
+
+
+def save(result: Result, workspace: Workspace) -> Path:
+    """Write the result, whole or not at all, and return its path."""
+    path = workspace.runs / f"{result.id}.json"
+    write_atomic(path, result.model_dump_json(indent=1) + "\n")
+    return path
