@@ -19,12 +19,12 @@ def show(result: Result, path: Path, console: Console) -> None:
         console.print()
     console.print(_figures(result))
     for check in result.checks:
-        sign, style = ("✓", "green") if check.ok else ("✗", "bold red")
-        line = Text.assemble(
-            (f"{sign} ", style),
-            f"{check.name}: expected {check.expected!r}" + ("" if check.ok else f", found {check.found!r}"),
-        )
-        console.print(Text(Settings.safe(line.plain), spans=line.spans), soft_wrap=True)
+        if check.ok:
+            line = Text.assemble(("✓ ", "green"), Settings.safe(f"{check.name}: {check.expected}"))
+        else:
+            told = f"{check.name}: expected {check.expected!r}, found {check.found!r}"
+            line = Text.assemble(("✗ ", "bold red"), Settings.safe(told))
+        console.print(line, soft_wrap=True)
     for note in result.notes:
         console.print(Text(f"note: {Settings.safe(note)}", style="dim"), soft_wrap=True)
     console.print(Text(f"result: {path}", style="dim"), soft_wrap=True)

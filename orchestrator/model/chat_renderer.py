@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-_CPU_SECONDS = 5
+_CPU_SECONDS = 3
 _DATA_BYTES = 160 * 1024 * 1024
 _MAX_TEXT_CHARS = 4_000_000
 _MAX_MESSAGE_CHARS = 1000

@@ -1,9 +1,9 @@
 """`source: hub`: a GGUF file of the Hugging Face hub, in the cache that all tools of the hub share.
 
-`hf_hub_download` alone does not do: since version 1.4 or so it throws a partial download away when it fails, and never
-resumes what another process began. Here the blob is downloaded first, with the hub library's own `http_get`, into a
-partial file beside its place in the cache, which a later run goes on with; it is hashed and moved into place, and
-`hf_hub_download` then finds it and makes the links.
+`hf_hub_download` alone does not do: newer versions of it (2.4 for one) throw a partial download away when it fails, and
+never go on with what another process began. Here the blob is downloaded first, with the library's own `http_get`,
+into a partial file beside its place in the cache, which a later run goes on with; it is hashed and moved into place,
+and `hf_hub_download` then finds it and makes the links.
 """
 
 from __future__ import annotations
@@ -32,15 +32,16 @@ from orchestrator.progress import Progress
 from orchestrator.recipe.schema import HubModel
 from orchestrator.workspace import Workspace, write_atomic
 
-_COMMIT = re.compile(r"^[0-9a-f]{40}$")
-_SHA256 = re.compile(r"^[0-9a-f]{64}$")
+_COMMIT = re.compile(r"[0-9a-f]{40}\Z")
+_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 # It becomes a file name in the cache.
-_ETAG = re.compile(r"^[0-9A-Za-z_][0-9A-Za-z_.-]{0,127}$")
+_ETAG = re.compile(r"[0-9A-Za-z_][0-9A-Za-z_.-]{0,127}\Z")
 # The library's own time-out (10 s) counts for each address of the host and not for the look-up of its name.
 _METADATA_DEADLINE_S = 25.0
 # A disk that is filled to the last byte is of no use to anyone.
 _SPARE_BYTES = 16 * 1024 * 1024
 # What the disk says; other OSErrors are the network's.
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 _REFUSALS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EIO, errno.ENAMETOOLONG)
 
 
@@ -259,7 +260,7 @@ def _download_more(spec: HubModel, name: str, remote: _Remote, file: _Partial, p
     try:
         http_get(url, file, resume_size=before, headers=build_hf_headers(), expected_size=size)
     except hub_errors.failures() as error:
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        if isinstance(error, OSError) and error.errno in _DISK_FULL:
             raise
         done = file.tell()
         if done <= before or isinstance(error, HfHubHTTPError):
@@ -302,7 +303,7 @@ def _cache_errors(cache: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in _DISK_FULL:
             raise _disk_full(cache, os.strerror(error.errno).lower()) from error
         if error.errno not in _REFUSALS:
             raise

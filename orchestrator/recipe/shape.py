@@ -113,8 +113,6 @@ def _shape(annotation: object, metadata: Sequence[object], discriminator: object
         annotation, *more = get_args(annotation)
         inner = [part for item in more for part in (item.metadata if isinstance(item, FieldInfo) else [item])]
         return _shape(annotation, [*inner, *metadata])
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return _fields(annotation)
     arguments = get_args(annotation)
     if get_origin(annotation) is dict:
         key = _shape(arguments[0], ())
@@ -124,6 +122,8 @@ def _shape(annotation: object, metadata: Sequence[object], discriminator: object
         return ListOf(_shape(arguments[0], ()))
     if get_origin(annotation) in (Union, types.UnionType):
         return _union([part for part in arguments if part is not type(None)], metadata, discriminator)
+    if arguments == () and isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return _fields(annotation)
     return _leaf(annotation, metadata)
 
 

@@ -36,16 +36,16 @@ class Gguf:
     def header(self) -> bytes:
         """Everything before the data, not padded."""
         size = "<I" if self.version == 1 else "<Q"
-        out = self.magic + struct.pack("<I", self.version)
-        out += struct.pack(size, len(self.tensors) if self.n_tensors is None else self.n_tensors)
-        out += struct.pack(size, len(self.kv) if self.n_kv is None else self.n_kv)
-        out += b"".join(self.kv)
+        out = [self.magic, struct.pack("<I", self.version)]
+        out.append(struct.pack(size, len(self.tensors) if self.n_tensors is None else self.n_tensors))
+        out.append(struct.pack(size, len(self.kv) if self.n_kv is None else self.n_kv))
+        out += self.kv
         for tensor in self.tensors:
             name = tensor.name.encode()
-            out += struct.pack(size, len(name)) + name + struct.pack("<I", len(tensor.shape))
-            out += b"".join(struct.pack(size, extent) for extent in tensor.shape)
-            out += struct.pack("<IQ", tensor.kind, tensor.offset)
-        return out
+            out += [struct.pack(size, len(name)), name, struct.pack("<I", len(tensor.shape))]
+            out += [struct.pack(size, extent) for extent in tensor.shape]
+            out.append(struct.pack("<IQ", tensor.kind, tensor.offset))
+        return b"".join(out)
 
     def build(self) -> bytes:
         """The whole file."""

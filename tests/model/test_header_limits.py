@@ -13,7 +13,7 @@ import pytest
 from tests.model.gguf_files import UINT8, Entry, Gguf, kv_array, kv_number, kv_text, text
 
 _PROGRAM = """
-import json, resource, sys, time
+import json, sys, time
 from pathlib import Path
 from orchestrator.errors import ModelError
 from orchestrator.model.header import read_header
@@ -25,8 +25,10 @@ try:
     what = None
 except ModelError as error:
     what = error.what
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(json.dumps([time.perf_counter() - begin, peak * 1024, what]))
+seconds = time.perf_counter() - begin
+# Not getrusage: its peak is at least that of the process that started this one.
+peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+print(json.dumps([seconds, int(peak.split()[1]) * 1024, what]))
 """
 
 
@@ -46,7 +48,7 @@ def many_tensors() -> bytes:
 
 
 def empty_strings() -> bytes:
-    return Gguf(kv=[kv_array("a", 8, 8_000_000, bytes(64_000_000))]).build()
+    return Gguf(kv=[kv_array("a", 8, 4_000_000, bytes(32_000_000))]).build()
 
 
 def one_byte_strings_in_many_arrays() -> bytes:
@@ -56,10 +58,6 @@ def one_byte_strings_in_many_arrays() -> bytes:
 
 def long_texts() -> bytes:
     return Gguf(kv=[kv_text(f"{each}", "x" * 4_000_000) for each in range(30)]).build()
-
-
-def long_strings_in_an_array() -> bytes:
-    return Gguf(kv=[kv_array("a", 8, 100, (struct.pack("<Q", 4_000_000) + bytes(4_000_000)) * 100)]).build()
 
 
 def long_keys() -> bytes:
@@ -76,7 +74,6 @@ def long_keys() -> bytes:
         empty_strings,
         one_byte_strings_in_many_arrays,
         long_texts,
-        long_strings_in_an_array,
         long_keys,
     ],
     ids=lambda make: make.__name__,
@@ -100,6 +97,21 @@ def test_a_huge_hole(tmp_path: Path) -> None:
         file.truncate(2**40)
     seconds, peak_bytes, what = measure(path)
     assert "strings" in str(what)
+    assert seconds < 5
+    assert peak_bytes < 200e6
+
+
+def test_a_header_as_large_as_a_model(tmp_path: Path) -> None:
+    """An array of texts of four megabytes each: a gigabyte of header, mostly holes."""
+    path = tmp_path / "large.gguf"
+    with path.open("wb") as file:
+        file.write(Gguf(kv=[kv_array("a", 8, 250, b"")], tensors=()).header())
+        for _ in range(250):
+            file.write(struct.pack("<Q", 4_000_000))
+            file.seek(4_000_000, 1)
+        file.truncate()
+    seconds, peak_bytes, what = measure(path)
+    assert "the header is larger than" in str(what)
     assert seconds < 5
     assert peak_bytes < 200e6
 
