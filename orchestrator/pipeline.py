@@ -75,8 +75,9 @@ def execute(
         watch: given the command, returns what is called with each piece of output as it comes.
     """
     loaded, run = prepared.loaded, prepared.loaded.recipe.run
-    run_id, folder = store.open_run(workspace, loaded.recipe.name or loaded.path.stem)
+    run_id, folder = store.name_run(workspace, loaded.recipe.name or loaded.path.stem)
     command = compose(run, loaded.prompt, prepared.engine, prepared.model, folder=folder, inherited=environment)
+    store.open_run(folder, command.prompt_file, command.prompt)
     machine = observe()
     limits = Limits(timeout_s=run.timeout_s, idle_timeout_s=run.idle_timeout_s, max_output_bytes=run.max_output_bytes)
     with Session(command.argv, environment=command.environment, folder=folder) as session:

@@ -55,11 +55,18 @@ def disk_errors(doing: str, path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        elsewhere = "choose another place with LCPP_VENDOR or LCPP_RUNS"
+        in_the_way = f"a file is in the way of a folder: move it, or {elsewhere}"
         hints = {
             errno.ENOSPC: "free some space (`lcpp engine list` shows what builds take), then run the command again",
             errno.EDQUOT: "your disk quota is used up; free some space, then run the same command again",
-            errno.EROFS: "the file system is read-only; choose another place with LCPP_VENDOR or LCPP_RUNS",
-            errno.EACCES: "you may not write there; choose another place with LCPP_VENDOR or LCPP_RUNS",
+            errno.EROFS: f"the file system is read-only; {elsewhere}",
+            errno.EACCES: f"you may not write there; {elsewhere}",
+            errno.EPERM: elsewhere,
+            errno.ELOOP: elsewhere,
+            errno.ENAMETOOLONG: elsewhere,
+            errno.ENOTDIR: in_the_way,
+            errno.EEXIST: in_the_way,
         }
         if error.errno not in hints:
             raise

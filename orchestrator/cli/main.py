@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
+import io
 import os
 import sys
 import tempfile
@@ -13,7 +15,7 @@ import click
 
 import orchestrator
 from orchestrator.cli.settings import Settings
-from orchestrator.errors import Interrupted, LcppError
+from orchestrator.errors import Interrupted, LcppError, WorkspaceError
 
 _BUG_EXIT = 3
 
@@ -43,6 +45,20 @@ class _Lazy(click.Group):
             raise TypeError(f"{module}:{attribute} is no command")
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            # Imported here: hardly ever needed.
+            from difflib import get_close_matches
+
+            near = get_close_matches(args[0], _COMMANDS, n=1)
+            if not near:
+                raise
+            raise click.UsageError(f"{error.message} Did you mean '{near[0]}'?", ctx) from error
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, short) for name, (_, short) in _COMMANDS.items()])
@@ -59,25 +75,58 @@ def cli() -> None:
 
 def main() -> None:
     """Run `lcpp` and exit: 0 done, 1 a stage failed, 2 usage, 3 a bug, 4 unexpected, 130 interrupted."""
-    settings = Settings.from_environment(os.environ)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that knows only ASCII, or a file name that is no text, is no reason to fail.
+            stream.reconfigure(errors="backslashreplace")
     try:
-        code = cli.main(obj=settings, standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        code = error.exit_code
-    except click.exceptions.Exit as error:
-        code = error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        code = _tell(Interrupted("interrupted; what was finished is kept, the rest is done again next time"), settings)
-    except LcppError as error:
-        code = _tell(error, settings)
+        code = _call(Settings.from_environment(os.environ))
     except BrokenPipeError:
         # The reader of our output has gone (`lcpp … | head`): not an error, and nobody to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence()
         code = 1
     except Exception:  # noqa: BLE001 - the one place that turns any error into an exit
         code = _tell_bug()
-    sys.exit(code if isinstance(code, int) else 0)
+    sys.exit(code)
+
+
+def _call(settings: Settings) -> int:
+    """Run the command, tell of errors, and return the exit code."""
+    try:
+        code = cli.main(obj=settings, prog_name="lcpp", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        hint = "what was finished is kept; run the same command again to go on"
+        return _tell(Interrupted("interrupted", hint=hint), settings)
+    except LcppError as error:
+        return _tell(error, settings)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        # Who writes a file of ours tells of it by its name: this is our own output, as in `lcpp … > FILE`.
+        settings.json = False
+        told = _tell(
+            WorkspaceError(
+                f"cannot write the output: {os.strerror(error.errno).lower()}",
+                where=error.filename or "standard output",
+                hint="free some space, then run the same command again",
+            ),
+            settings,
+        )
+        # What could not be written would be tried again at the end.
+        _silence()
+        return told
+    return code if isinstance(code, int) else 0
+
+
+def _silence() -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for descriptor in (1, 2):
+        os.dup2(nowhere, descriptor)
 
 
 def _tell(error: LcppError, settings: Settings) -> int:

@@ -13,11 +13,9 @@ if TYPE_CHECKING:
     from orchestrator.workspace import Workspace
 
 # Control characters (escape sequences begin with one) and marks that turn the direction of text.
-_UNSAFE = {
-    **{code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\n\t"},
-    **{code: "\ufffd" for code in (0x7F, *range(0x80, 0xA0))},
-    **{code: "\ufffd" for code in (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))},
-}
+_UNSAFE = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\n\t"} | dict.fromkeys(
+    (0x7F, *range(0x80, 0xA0), 0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)), "\ufffd"
+)
 
 
 @dataclass

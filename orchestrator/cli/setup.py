@@ -9,9 +9,10 @@ import click
 from orchestrator.cli.settings import Settings
 from orchestrator.engine.build import Engine
 from orchestrator.engine.setup import setup_engine
-from orchestrator.recipe.load import load
+from orchestrator.recipe.schema import EngineSpec, Program
 
 _DEFAULT = Path(__file__).with_name("default.yaml")
+_PROGRAMS: tuple[Program, ...] = ("llama-simple", "llama-cli", "llama-bench")
 
 
 @click.command()
@@ -26,24 +27,35 @@ def setup(settings: Settings, recipe: Path | None, overrides: tuple[str, ...]) -
     """
     workspace, progress, environment = settings.workspace, settings.progress, settings.environment
     if recipe is None:
-        loaded = load(_DEFAULT, overrides)
-        spec = loaded.recipe.engine
         engine = setup_engine(
-            spec, lambda dialect: spec.programs, workspace, progress, base=Path.cwd(), environment=environment
+            _bare_spec(overrides),
+            lambda dialect: _PROGRAMS,
+            workspace,
+            progress,
+            base=Path.cwd(),
+            environment=environment,
         )
         settings.close()
         _tell_engine(engine)
         return
-    loaded = load(recipe, overrides)
-    # Imported here: without a recipe nothing is driven, and with nothing to do start-up is all the time there is.
+    # Imported here: with no recipe and nothing to do, start-up is all the time there is.
     from orchestrator.pipeline import prepare
+    from orchestrator.recipe.load import load
 
-    prepared = prepare(loaded, workspace, progress, environment=environment)
+    prepared = prepare(load(recipe, overrides), workspace, progress, environment=environment)
     settings.close()
     _tell_engine(prepared.engine)
     model = prepared.model
     click.echo(f"model      {model.origin}")
     click.echo(f"           {model.size_bytes / 2**20:,.0f} MiB at {model.path}")
+
+
+def _bare_spec(overrides: tuple[str, ...]) -> EngineSpec:
+    if not overrides:
+        return EngineSpec()
+    from orchestrator.recipe.load import load
+
+    return load(_DEFAULT, overrides).recipe.engine
 
 
 def _tell_engine(engine: Engine) -> None:

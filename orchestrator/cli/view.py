@@ -15,7 +15,8 @@ from orchestrator.result.schema import Measured, Result
 def show(result: Result, path: Path, console: Console) -> None:
     """Print the answer (escape sequences made visible) and the table."""
     if result.text:
-        console.print(Text(Settings.safe(result.text.strip("\n"))), soft_wrap=True)
+        # Words are wrapped for a reader; a file gets the lines as they are.
+        console.print(Text(Settings.safe(result.text.strip("\n"))), soft_wrap=not console.is_terminal)
         console.print()
     console.print(_figures(result))
     for check in result.checks:

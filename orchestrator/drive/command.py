@@ -33,6 +33,7 @@ class Command:
 
     prompt: the text that goes to the model, after the chat template where lcpp renders it.
     n_ctx: the context size that is asked for, in tokens; None: the program's own choice.
+    prompt_file: where the prompt must be written before the start; None: it is in `argv`.
     """
 
     program: Program
@@ -41,14 +42,16 @@ class Command:
     layout: Layout
     prompt: str
     n_ctx: int | None
+    prompt_file: Path | None = None
 
 
 def compose(
     run: RunSpec, prompt: str | None, engine: Engine, model: Model, *, folder: Path, inherited: Mapping[str, str]
 ) -> Command:
-    """The command line for `run`. A long prompt is written to a file in `folder`.
+    """The command line for `run`.
 
     Args:
+        folder: where the run will be, for the file of a long prompt.
         inherited: lcpp's own environment; the child gets what it needs of it.
 
     Raises:
@@ -58,7 +61,7 @@ def compose(
     program = check(run, dialect)
     path = str(engine.program(program))
     n_ctx: int | None = None
-    text = ""
+    text, prompt_file = "", None
     if program == "llama-bench":
         argv = _bench(run, path, model)
     else:
@@ -69,7 +72,12 @@ def compose(
             argv = _simple(run, path, model, text, n_ctx, dialect)
         else:
             n_ctx = _context(run, text, template=by_program)
-            argv = _complete(run, path, model, text, n_ctx, dialect, chat=by_program, folder=folder)
+            argv = _complete(run, path, model, n_ctx, dialect, chat=by_program)
+            if _fits(text):
+                argv += ["-p", text]
+            else:
+                prompt_file = folder / "prompt.txt"
+                argv += ["-f", str(prompt_file)]
     return Command(
         program=program,
         argv=(*argv, *run.extra_args),
@@ -77,6 +85,7 @@ def compose(
         layout=dialect.layout(program),
         prompt=text,
         n_ctx=n_ctx,
+        prompt_file=prompt_file,
     )
 
 
@@ -155,7 +164,7 @@ def _render(run: RunSpec, prompt: str, program: Program, dialect: Dialect, model
 
 def _check_size(text: str, program: Program, dialect: Dialect) -> None:
     through_file = program == "llama-completion" or (program == "llama-cli" and not dialect.cli_is_chat)
-    if not through_file and len(text.encode()) > _MAX_ARGUMENT_BYTES:
+    if not through_file and not _fits(text):
         raise UsageError(
             f"the prompt has {len(text.encode()):,} bytes; {program} takes it as an argument, of at most "
             f"{_MAX_ARGUMENT_BYTES:,} bytes",
@@ -166,6 +175,10 @@ def _check_size(text: str, program: Program, dialect: Dialect) -> None:
         raise UsageError(
             f"llama-simple would take the prompt {text!r} for an option", where="run.prompt", hint="use `complete`"
         )
+
+
+def _fits(text: str) -> bool:
+    return len(text.encode()) <= _MAX_ARGUMENT_BYTES
 
 
 def _context(run: RunSpec, text: str, *, template: bool) -> int:
@@ -188,21 +201,12 @@ def _simple(run: RunSpec, path: str, model: Model, text: str, n_ctx: int | None,
     return [*argv, *_batches(run), "-p", text]
 
 
-def _complete(
-    run: RunSpec, path: str, model: Model, text: str, n_ctx: int, dialect: Dialect, *, chat: bool, folder: Path
-) -> list[str]:
+def _complete(run: RunSpec, path: str, model: Model, n_ctx: int, dialect: Dialect, *, chat: bool) -> list[str]:
     argv = [path, "-m", str(model.path), "-n", str(run.n_predict), "-c", str(n_ctx)]
     argv += dialect.chat_flags if chat else dialect.complete_flags
     argv += _batches(run)
     argv += _sampling(run.sampling)
-    if chat and run.system is not None:
-        argv += ["-sys", run.system]
-    if len(text.encode()) <= _MAX_ARGUMENT_BYTES:
-        return [*argv, "-p", text]
-    file = folder / "prompt.txt"
-    # The program takes one line end off the end of the file.
-    file.write_text(text + "\n", encoding="utf-8", newline="")
-    return [*argv, "-f", str(file)]
+    return [*argv, "-sys", run.system] if chat and run.system is not None else argv
 
 
 def _bench(run: RunSpec, path: str, model: Model) -> list[str]:

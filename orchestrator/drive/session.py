@@ -118,8 +118,8 @@ class Session:
             ) from error
         finally:
             os.close(far_end)
-        # pexpect sleeps that long when it closes; here the child is gone by then.
-        self._child.delayafterclose = 0.0
+        # pexpect and ptyprocess sleep that long when they close; here the child is gone by then.
+        self._child.delayafterclose = self._child.process.delayafterclose = 0.0
         self._pid: int = self._child.process.pid
         os.set_blocking(self._stderr, False)
         self._open: dict[int, Stream] = {self._child.fileno(): "stdout", self._stderr: "stderr"}

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from io import RawIOBase
 from pathlib import Path
 from typing import Literal
+
+from orchestrator.workspace import disk_errors
 
 Stream = Literal["stdout", "stderr", "stdin"]
 StoppedBy = Literal["timeout", "idle_timeout", "output_limit", "interrupt"]
@@ -67,14 +70,26 @@ class Tape:
         return len(self._raw["stdout"]) + len(self._raw["stderr"])
 
     def add(self, stream: Stream, data: bytes, at_s: float) -> None:
-        """Keep `data`."""
+        """Keep `data`.
+
+        Raises:
+            WorkspaceError: the disk refuses.
+        """
         self._raw[stream] += data
-        if stream in self._files:
-            self._files[stream].write(data)
         chunk = Chunk(at_s=at_s, stream=stream, n_bytes=len(data))
         self.timeline.append(chunk)
-        self._times.write(f"{at_s:.6f}\t{stream}\t{len(data)}\n".encode())
+        with disk_errors("keep the transcript", self.folder):
+            if stream in self._files:
+                _write(self._files[stream], data)
+            _write(self._times, f"{at_s:.6f}\t{stream}\t{len(data)}\n".encode())
 
     def read(self, stream: Stream) -> bytes:
         """All that has come from `stream`."""
         return bytes(self._raw[stream])
+
+
+def _write(file: RawIOBase, data: bytes) -> None:
+    """Write all of it: an unbuffered file may take a part only, as when the disk is nearly full."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[file.write(rest) or 0 :]

@@ -258,8 +258,11 @@ def _store(directory: Path, file: Path) -> ProgramFile:
     goal = directory / "bin" / file.name
     goal.parent.mkdir(exist_ok=True)
     stage = goal.with_name(f".{goal.name}.part")
-    shutil.copy2(file, stage)
-    stage.replace(goal)
+    try:
+        shutil.copy2(file, stage)
+        stage.replace(goal)
+    finally:
+        stage.unlink(missing_ok=True)
     with goal.open("rb") as content:
         whole = hashlib.sha256()
         while chunk := content.read(1024 * 1024):

@@ -84,6 +84,11 @@ _REMEDIES: tuple[tuple[re.Pattern[str], str], ...] = (
     ),
 )
 
+_NO_REMEDY = (
+    "read the log's first error; another `engine.ref`, a newer compiler (CC and CXX name it) or `build: cmake` may "
+    "do better"
+)
+
 
 def explain(argv: Sequence[str], returncode: int, lines: Sequence[str], log: Path) -> BuildError:
     """The error for a build command that failed.
@@ -103,7 +108,7 @@ def explain(argv: Sequence[str], returncode: int, lines: Sequence[str], log: Pat
     how = f"failed (exit code {returncode})" if returncode >= 0 else f"was ended by {_signal_name(-returncode)}"
     said = "".join(f"\n    {line.strip()[:300]}" for line in dict.fromkeys(told[:_SHOWN]))
     text = "\n".join(lines)
-    hint = next((remedy for sign, remedy in _REMEDIES if sign.search(text)), "read the log's first error")
+    hint = next((remedy for sign, remedy in _REMEDIES if sign.search(text)), _NO_REMEDY)
     if returncode == -signal.SIGKILL:
         hint = "something killed it, most often for lack of memory: free memory, then run it again"
     return BuildError(f"building llama.cpp: {Path(argv[0]).name} {how}:{said}", where=str(log), hint=hint)

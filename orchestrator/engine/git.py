@@ -73,6 +73,9 @@ _UNREACHABLE = re.compile(
     re.IGNORECASE,
 )
 
+# The last is git's own wording.
+_DISK_FULL = re.compile(r"No space left on device|Disk quota exceeded|Out of diskspace")
+
 
 class GitFailed(SourceError):
     """A git command failed; `said` is its own message."""
@@ -227,7 +230,7 @@ def _explain(arguments: tuple[str, ...], remote: Remote | None, said: str, silen
             hint="check the network and the URL; `engine.source: package` takes it from the package index instead",
         )
     hint = "look at git's message; to start afresh, remove the `llama.cpp.git` folder in vendor"
-    if "No space left on device" in said:
+    if _DISK_FULL.search(said):
         hint = "the disk is full: free some space, then run the same command again"
     elif remote is not None and re.search(r"repository corruption on the remote side|did not send all necessary", said):
         hint = "that repository is damaged or incomplete itself: check it with `git fsck`, or name another remote"

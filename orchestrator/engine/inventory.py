@@ -97,7 +97,8 @@ def size_bytes(path: Path) -> int:
 
 def _folders(path: Path) -> list[Path]:
     try:
-        return sorted(child for child in path.iterdir() if child.is_dir() and not child.name.startswith("."))
+        with disk_errors("list what is there", path):
+            return sorted(child for child in path.iterdir() if child.is_dir() and not child.name.startswith("."))
     except FileNotFoundError:
         return []
 

@@ -1,7 +1,5 @@
 """The manifest: what was built, from what, how and where. It goes into every result."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Literal
 

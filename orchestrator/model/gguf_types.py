@@ -42,10 +42,10 @@ def tensor_types() -> Mapping[int, TensorType]:
 
 
 def file_type_name(number: int) -> str:
-    """The name of a `general.file_type`, such as `MOSTLY_Q4_1`; its number as text when the library has no name."""
+    """The name of a `general.file_type`, such as `Q4_1`; its number as text when the library has no name."""
     for kind in _constants().LlamaFileType:
         if int(kind) == number:
-            return str(kind.name)
+            return str(kind.name).removeprefix("MOSTLY_").removeprefix("ALL_")
     return str(number)
 
 

@@ -296,10 +296,8 @@ CONTEXT = (
     _row(r"graph splits(?: \(measure\))?(?:\s*=|:) (?P<splits>\d+)", _graph),
     _row(r"n_ctx_(?:per_seq|pre_seq|seq) \(\d+\) [<>] n_ctx_train", _warning),
     _row(r"constructing llama_context|reserving|reserve took|creating\s+(?:non-)?SWA KV cache", known),
-    _row(
-        r"layer\s+\d+: (?:dev|filtered|does not have)|fused|resolving fused|call$|Flash Attention|.*compute buffer size is .*, ",
-        known,
-    ),
+    _row(r"layer\s+\d+: (?:dev|filtered|does not have)|fused|resolving fused|call$|Flash Attention", known),
+    _row(r"\s*\S+ compute buffer size is ", known),
     _row(r"pipeline parallelism|max_nodes|(?:worst-case|reserving).*|backend_ptrs|enumerating backends", known),
     _row(r"attn_rot_[kv] = ", known),
     _row(_LABEL_VALUE, _context),
@@ -329,7 +327,8 @@ PROGRAM = (
         _asked,
     ),
     _row(
-        r"n_ctx = (?P<n_ctx>\d+), n_batch = (?P<n_batch>\d+), n_predict = (?P<n_predict>-?\d+), n_keep = (?P<n_keep>-?\d+)$",
+        r"n_ctx = (?P<n_ctx>\d+), n_batch = (?P<n_batch>\d+), n_predict = (?P<n_predict>-?\d+), "
+        r"n_keep = (?P<n_keep>-?\d+)$",
         _asked,
     ),
     _row(rf"decoded (?P<n>\d+) tokens in (?P<s>{NUMBER}) s, speed: (?P<rate>{NUMBER}) t/s$", _decoded),

@@ -20,6 +20,10 @@ _LEVEL = re.compile(r"([IWED]) ")
 _COMPONENTS = frozenset(("cmn", "srv", "slot", "spec", "res", "que", "mtmd"))
 
 
+# llama.cpp prints no log line as long; looking for formats in one could take for ever.
+_LONGEST = 8192
+
+
 class Line(NamedTuple):
     """One log line: `component function: rest`, cleaned. What the line does not name is empty."""
 
@@ -45,7 +49,9 @@ def split(text: str) -> Iterator[Line]:
     """The lines of a cleaned log, without the blank ones."""
     for raw in text.split("\n"):
         line = raw.rstrip()
-        if line:
+        if len(line) > _LONGEST:
+            yield Line("", "", "", "", line)
+        elif line:
             yield read(line)
 
 

@@ -4,8 +4,6 @@ Sizes are in the unit that the name ends with (MiB as llama.cpp prints them), ti
 second. What was not printed, or printed as `inf` or `nan`, is None, and `Record.missing` says why.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field

@@ -3,8 +3,6 @@
 Names are llama.cpp's own where it has one (`n_predict`, `n_ctx`, `n_batch`, `n_threads`, …).
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -140,7 +138,7 @@ class EngineSpec(Spec):
     ] = ()
 
     @model_validator(mode="after")
-    def _path_goes_with_its_source(self) -> EngineSpec:
+    def _path_goes_with_its_source(self) -> "EngineSpec":
         if self.source == "path" and self.path is None:
             raise ValueError("`source: path` needs `path`, the llama.cpp directory to build")
         if self.source != "path" and self.path is not None:
@@ -301,7 +299,7 @@ class RunSpec(Spec):
         return arguments
 
     @model_validator(mode="after")
-    def _prompt_is_said_once(self) -> RunSpec:
+    def _prompt_is_said_once(self) -> "RunSpec":
         bench = self.program in ("bench", "llama-bench")
         if self.prompt is not None and self.prompt_file is not None:
             raise ValueError("give `prompt` or `prompt_file`, not both")

@@ -64,7 +64,11 @@ def failure(transcript: Transcript, record: Record, program: Program, run: RunSp
 def _stopped(transcript: Transcript, program: Program, run: RunSpec, log: str) -> LcppError:
     kept = f"what it printed until then ({len(transcript.stdout) + len(transcript.stderr):,} bytes) is kept"
     if transcript.stopped_by == "interrupt":
-        return Interrupted(f"stopped by Ctrl-C after {transcript.wall_s:.1f} s; {kept}", where=log)
+        return Interrupted(
+            f"stopped by Ctrl-C after {transcript.wall_s:.1f} s; {kept}",
+            where=log,
+            hint="run the same command again for a whole answer",
+        )
     messages = {
         "timeout": (
             f"{program} took more than {run.timeout_s:g} s and was stopped",

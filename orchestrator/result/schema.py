@@ -4,8 +4,6 @@ Units stand in the names (`_ms`, `_s`, `_mib`, `_bytes`, `_per_second`: tokens a
 reason in `missing`.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field

@@ -10,14 +10,20 @@ from orchestrator.result.schema import Result
 from orchestrator.workspace import Workspace, disk_errors, write_atomic
 
 
-def open_run(workspace: Workspace, name: str) -> tuple[str, Path]:
-    """A new run's id and its empty folder."""
+def name_run(workspace: Workspace, name: str) -> tuple[str, Path]:
+    """A new run's id, and the folder that is to be its own."""
     now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ")
     run_id = f"{now}-{name}-{secrets.token_hex(3)}"
-    folder = workspace.runs / run_id
+    return run_id, workspace.runs / run_id
+
+
+def open_run(folder: Path, prompt_file: Path | None, prompt: str) -> None:
+    """Make the run's folder and, where the program is to read one, the file with the prompt."""
     with disk_errors("make a folder for the run", folder):
         folder.mkdir(parents=True)
-    return run_id, folder
+        if prompt_file is not None:
+            # The program takes one line end off the end of the file.
+            prompt_file.write_text(prompt + "\n", encoding="utf-8", newline="")
 
 
 def save(result: Result, workspace: Workspace) -> Path:

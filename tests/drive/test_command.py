@@ -192,10 +192,9 @@ def test_the_context_has_room_for_the_worst_tokenizer() -> None:
 
 def test_a_long_prompt_goes_through_a_file(tmp_path: Path) -> None:
     prompt = "long\n" * 50_000
-    argv = command(3642, tmp_path, prompt=prompt).argv
-    assert argv[-2:] == ("-f", str(tmp_path / "prompt.txt"))
-    # The program takes one line end off.
-    assert (tmp_path / "prompt.txt").read_bytes() == (prompt + "\n").encode()
+    made = command(3642, tmp_path, prompt=prompt)
+    assert made.prompt_file == tmp_path / "prompt.txt"
+    assert made.argv[-2:] == ("-f", str(made.prompt_file))
     with pytest.raises(UsageError, match="250,000 bytes"):
         command(3642, prompt=prompt, program="llama-simple")
 

@@ -14,7 +14,7 @@ import pytest
 
 from orchestrator.drive.session import Limits, Session
 from orchestrator.drive.transcript import Transcript
-from orchestrator.errors import DriveError
+from orchestrator.errors import DriveError, WorkspaceError
 
 ENOUGH = Limits(timeout_s=20, idle_timeout_s=20, max_output_bytes=1_000_000)
 ENVIRONMENT = {"PATH": os.environ["PATH"]}
@@ -143,6 +143,14 @@ HOST = """
         t = s.run(Limits(timeout_s=50, idle_timeout_s=50, max_output_bytes=1000), lambda *a: print(int(a[1]), flush=True))
     print(t.stopped_by, t.signal, flush=True)
 """
+
+
+def test_a_full_disk_stops_the_program_and_is_told(tmp_path: Path) -> None:
+    (tmp_path / "stdout.log").symlink_to("/dev/full")
+    with pytest.raises(WorkspaceError, match="cannot keep the transcript: no space left on device") as error:
+        drive("echo $$ > pid; while echo more; do :; done", tmp_path)
+    assert "free some space" in (error.value.hint or "")
+    assert not alive(int((tmp_path / "pid").read_text()))
 
 
 @pytest.mark.parametrize(("sig", "told"), [(signal.SIGINT, "interrupt 2"), (signal.SIGKILL, "")])

@@ -22,6 +22,13 @@ def test_nothing_is_there_at_first(workspace: Workspace) -> None:
     assert inventory.list_checkouts(workspace) == []
 
 
+def test_a_vendor_that_is_a_file(workspace: Workspace) -> None:
+    workspace.vendor.write_text("mine")
+    with pytest.raises(WorkspaceError, match="cannot list what is there: not a directory") as error:
+        inventory.list_builds(workspace)
+    assert "LCPP_VENDOR" in (error.value.hint or "")
+
+
 def test_builds_and_checkouts_are_listed_and_removed(upstream: FakeUpstream, workspace: Workspace) -> None:
     asked = EngineSpec(ref="b3700", remote=str(upstream.path))
     engine = build(obtain(asked, workspace, Silent(), base=Path("/")), asked, ["llama-simple"], workspace, Silent())

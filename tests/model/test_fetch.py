@@ -63,7 +63,7 @@ def test_a_path(file: Path, workspace: Workspace) -> None:
     header = model.header
     assert (header.architecture, header.name, header.context_length, header.n_vocab) == ("llama", "Tiny", 2048, 4)
     assert (header.bos_token, header.eos_token, header.bos_id, header.eos_id) == ("<s>", "</s>", 1, 2)
-    assert (header.file_type, header.file_type_name, header.type_counts) == (0, "ALL_F32", {"F32": 1})
+    assert (header.file_type, header.file_type_name, header.type_counts) == (0, "F32", {"F32": 1})
     assert (header.n_tensors, header.n_params, header.tensor_bytes) == (1, 1024, 4096)
     assert header.chat_template == "{{ messages }}"
     assert header.add_bos, "what llama.cpp does with a `llama` tokenizer"

@@ -138,7 +138,7 @@ def test_types_follow_the_library() -> None:
     for kind, (elements, n_bytes) in gguf.GGML_QUANT_SIZES.items():
         assert tensor_types()[int(kind)] == (kind.name, elements, n_bytes)
     assert tensor_types()[31].name == "Q4_0_4_4"
-    assert file_type_name(int(gguf.LlamaFileType.MOSTLY_Q4_1)) == "MOSTLY_Q4_1"
+    assert file_type_name(int(gguf.LlamaFileType.MOSTLY_Q4_1)) == "Q4_1"
     assert file_type_name(9999) == "9999"
 
 

@@ -145,6 +145,14 @@ def test_twenty_megabytes_of_log_take_no_more_than_a_few_seconds() -> None:
     assert time.process_time() - begun < 10
 
 
+@pytest.mark.parametrize("line", ["- kv 0:" + " " * 20_000_000, "a" * 20_000_000, "x = " * 5_000_000, "." * 20_000_000])
+def test_one_endless_line_takes_no_more_than_a_few_seconds(line: str) -> None:
+    begun = time.process_time()
+    record = parse_run(b"x", f"llama_model_loader: {line}\n{TIMINGS}".encode(), Layout(shape="stdout"), "")
+    assert time.process_time() - begun < 10
+    assert record.timings.total is not None
+
+
 PIECES = st.lists(
     st.one_of(
         st.sampled_from([*TIMINGS.splitlines(keepends=True), *LYING.splitlines(keepends=True), START]).map(str.encode),

@@ -18,6 +18,11 @@ COMPLETION = (
     "(   17.23 ms per token,    {rate} tokens per second)\n"
     "llama_perf_context_print:       total time =     233.08 ms /    23 tokens\n"
 )
+METADATA: dict[str, str | int | float | bool] = {
+    "general.architecture": "llama",
+    "llama.block_count": 30,
+    "llama.rope.freq_base": 0.10000000149,
+}
 LAYOUT = Layout(shape="stdout", end_mark=" [end of text]\n", trailer="\n\n")
 
 
@@ -63,8 +68,7 @@ def test_what_is_missing_has_its_reason() -> None:
 def test_checks(expect: dict[str, object], ok: bool) -> None:
     wanted = ExpectSpec.model_validate(expect)
     one = record()
-    metadata = {"general.architecture": "llama", "llama.block_count": 30, "llama.rope.freq_base": 0.10000000149}
-    (checked,) = check(wanted, one, measure(one, 1), metadata)
+    (checked,) = check(wanted, one, measure(one, 1), METADATA)
     assert checked.ok is ok
 
 

@@ -76,3 +76,4 @@ def test_ctrl_c_exits_130_and_says_what_is_kept() -> None:
     assert isinstance(error, Interrupted)
     assert error.exit_code == 130
     assert "is kept" in error.what
+    assert "again" in (error.hint or "")
