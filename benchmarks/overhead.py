@@ -37,17 +37,24 @@ LONG = [
 SETTINGS = [word for one in LONG for word in ("-s", one)]
 
 
-def timed(argv: Sequence[str], environment: Mapping[str, str], cwd: Path = ROOT) -> tuple[float, float, str, str]:
-    """Wall seconds, peak memory of the process itself in MiB, standard output and error."""
+def timed(
+    argv: Sequence[str], environment: Mapping[str, str], cwd: Path = ROOT, *, memory: bool = False
+) -> tuple[float, float, str, str]:
+    """Wall seconds, peak memory of the process itself in MiB (0 unless asked for), standard output and error.
+
+    Looking at the memory costs time, so it is done in calls of its own.
+    """
     begun = time.perf_counter()
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         child = subprocess.Popen(
             argv, env=dict(environment), cwd=cwd, stdin=subprocess.DEVNULL, stdout=out, stderr=err, text=True
         )
         peak = 0.0
-        while child.poll() is None:
-            peak = max(peak, own_peak_mib(child.pid))
-            time.sleep(0.005)
+        if memory:
+            while child.poll() is None:
+                peak = max(peak, own_peak_mib(child.pid))
+                time.sleep(0.01)
+        child.wait()
         took = time.perf_counter() - begun
         out.seek(0)
         err.seek(0)
@@ -99,12 +106,11 @@ def start_up(table: Table, environment: Mapping[str, str], repeats: int) -> None
 def overhead(table: Table, environment: Mapping[str, str], repeats: int) -> None:
     warm = json.loads(timed([*LCPP, "run", SMOKE, "--json"], environment)[2])
     bare = warm["ran"]["process"]["argv"]
-    bare_walls, lcpp_walls, memories = [], [], []
+    bare_walls, lcpp_walls = [], []
     for _ in range(repeats):
         bare_walls.append(timed(bare, environment)[0])
-        took, peak, _, _ = timed([*LCPP, "run", SMOKE, "--json"], environment)
-        lcpp_walls.append(took)
-        memories.append(peak)
+        lcpp_walls.append(timed([*LCPP, "run", SMOKE, "--json"], environment)[0])
+    memories = [timed([*LCPP, "run", SMOKE, "--json"], environment, memory=True)[1] for _ in range(3)]
     added = statistics.median(lcpp_walls) - statistics.median(bare_walls)
     print(
         f"  warm smoke recipe: bare {statistics.median(bare_walls):.3f} s, lcpp {statistics.median(lcpp_walls):.3f} s"
@@ -127,12 +133,13 @@ def token_rate(table: Table, environment: Mapping[str, str], repeats: int) -> No
                 rates[name].append(result["measured"]["generation_per_second"])
             else:
                 rates[name].append(terminal_rate(environment))
-    base = statistics.median(rates["bare"])
     for name, values in rates.items():
         print(f"  {name}: {statistics.median(values):.2f} tokens/s (from {min(values):.2f} to {max(values):.2f})")
         if name != "bare":
-            lost = abs(1 - statistics.median(values) / base)
-            table.add(f"change of the program's own token rate, {name}", 100 * lost, "%", 2)
+            # Of each round its own ratio: the machine's speed drifts.
+            ratios = [value / bare for value, bare in zip(values, rates["bare"], strict=True)]
+            lost = 1 - statistics.median(ratios)
+            table.add(f"loss of the program's own token rate, {name}", 100 * lost, "%", 2)
 
 
 def terminal_rate(environment: Mapping[str, str]) -> float:

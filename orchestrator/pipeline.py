@@ -76,7 +76,15 @@ def execute(
     """
     loaded, run = prepared.loaded, prepared.loaded.recipe.run
     run_id, folder = store.name_run(workspace, loaded.recipe.name or loaded.path.stem)
-    command = compose(run, loaded.prompt, prepared.engine, prepared.model, folder=folder, inherited=environment)
+    command = compose(
+        run,
+        loaded.prompt,
+        prepared.engine,
+        prepared.model,
+        folder=folder,
+        inherited=environment,
+        cache=workspace.prompts,
+    )
     store.open_run(folder, command.prompt_file, command.prompt)
     machine = observe()
     limits = Limits(timeout_s=run.timeout_s, idle_timeout_s=run.idle_timeout_s, max_output_bytes=run.max_output_bytes)

@@ -48,6 +48,11 @@ class Workspace:
         """GGUF files taken out of Python packages, and the verdicts on models that were checked."""
         return self.vendor / "models"
 
+    @property
+    def prompts(self) -> Path:
+        """Prompts that a model's chat template was rendered to."""
+        return self.vendor / "prompts"
+
 
 @contextlib.contextmanager
 def disk_errors(doing: str, path: Path) -> Iterator[None]:

@@ -46,12 +46,20 @@ class Command:
 
 
 def compose(
-    run: RunSpec, prompt: str | None, engine: Engine, model: Model, *, folder: Path, inherited: Mapping[str, str]
+    run: RunSpec,
+    prompt: str | None,
+    engine: Engine,
+    model: Model,
+    *,
+    folder: Path,
+    inherited: Mapping[str, str],
+    cache: Path | None = None,
 ) -> Command:
     """The command line for `run`.
 
     Args:
         folder: where the run will be, for the file of a long prompt.
+        cache: where rendered prompts are kept.
         inherited: lcpp's own environment; the child gets what it needs of it.
 
     Raises:
@@ -65,7 +73,7 @@ def compose(
     if program == "llama-bench":
         argv = _bench(run, path, model)
     else:
-        text, by_program = _render(run, prompt or "", program, dialect, model)
+        text, by_program = _render(run, prompt or "", program, dialect, model, cache)
         _check_size(text, program, dialect)
         if program == "llama-simple":
             n_ctx = None if dialect.simple_syntax != "flags" else _context(run, text, template=False)
@@ -150,7 +158,9 @@ def _check_simple(run: RunSpec, dialect: Dialect, *, chat: bool) -> None:
         )
 
 
-def _render(run: RunSpec, prompt: str, program: Program, dialect: Dialect, model: Model) -> tuple[str, bool]:
+def _render(
+    run: RunSpec, prompt: str, program: Program, dialect: Dialect, model: Model, cache: Path | None
+) -> tuple[str, bool]:
     """The text for the program, and whether the program itself puts it into the chat template."""
     if run.mode != "chat" and run.program != "chat":
         return prompt, False
@@ -159,7 +169,7 @@ def _render(run: RunSpec, prompt: str, program: Program, dialect: Dialect, model
     messages = [{"role": "user", "content": prompt}]
     if run.system is not None:
         messages.insert(0, {"role": "system", "content": run.system})
-    return render_chat(model.header, messages), False
+    return render_chat(model.header, messages, cache=cache), False
 
 
 def _check_size(text: str, program: Program, dialect: Dialect) -> None:

