@@ -165,7 +165,7 @@ def cold(table: Table, environment: Mapping[str, str]) -> None:
         fresh = {**environment, "LCPP_VENDOR": str(Path(folder) / "vendor")}
         took, _, stdout, _ = timed([*LCPP, "setup"], fresh)
         print(stdout.rstrip())
-        (checkout,) = (Path(folder) / "vendor/checkouts").iterdir()
+        (checkout,) = (Path(folder) / "vendor/checkouts").glob("[!.]*")
         tree = Path(folder) / "make"
         shutil.copytree(checkout, tree, symlinks=True, ignore=shutil.ignore_patterns(".git"))
         plain, _, _, _ = timed(["make"], environment, cwd=tree)

@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 
 from orchestrator.result.schema import json_schema
-from tests.real.lab import CMAKE_COMMIT, MAKE_COMMIT, SMOKE, Finished, Lcpp
+from tests.real.lab import CMAKE_COMMIT, MAKE_COMMIT, SMOKE, Finished, Lcpp, vendor
 
 ALL_PROGRAMS = {
     MAKE_COMMIT: ("llama-simple", "llama-cli", "llama-bench"),
@@ -132,6 +132,28 @@ def test_the_chat_program_of_the_newest(lcpp: Lcpp) -> None:
     assert "t/s" not in result["text"]
     assert result["measured"]["n_gen"] > 0
     assert result["record"]["coverage"]["n_unrecognised"] == 0
+
+
+def test_a_repository_on_disk_is_as_good_a_remote_as_any(lcpp: Lcpp, tmp_path: Path) -> None:
+    # Built anew from it: what is there already would hide where the sources came from.
+    remote, fresh = tmp_path / "llama.cpp.git", tmp_path / "vendor"
+    checked(run(lcpp, MAKE_COMMIT, "complete"))
+    clone = ["git", "clone", "--quiet", "--mirror", str(vendor() / "llama.cpp.git"), str(remote)]
+    subprocess.run(clone, check=True, timeout=120)
+    settings = (f"engine.remote={remote}", "engine.source=git", "engine.ref=" + MAKE_COMMIT)
+    finished = lcpp(
+        "run",
+        str(SMOKE),
+        "--json",
+        *(word for one in settings for word in ("-s", one)),
+        environment={"LCPP_VENDOR": str(fresh)},
+    )
+    result = checked(finished)
+    assert "Paris" in result["text"]
+    assert result["ran"]["engine"]["source"] == "git"
+    assert result["ran"]["engine"]["remote"] == str(remote)
+    assert result["ran"]["engine"]["commit"] == MAKE_COMMIT
+    assert result["notes"] == []
 
 
 def test_what_a_build_cannot_do_is_said_before_anything_runs(lcpp: Lcpp) -> None:
