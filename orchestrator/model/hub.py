@@ -125,7 +125,7 @@ def _bring(spec: HubModel, name: str, revision: str, progress: Progress) -> tupl
     cached = _in_cache(spec, name, revision)
     if cached is not None and _COMMIT.match(revision):
         return _cached_part(cached), revision
-    progress.stage(f"Asking {hub_errors.host()} for {name}")
+    progress.stage(f"ask {hub_errors.host()} for {name}")
     try:
         with hub_errors.told(progress):
             remote = _ask(spec, name, revision)
@@ -213,7 +213,7 @@ def _download_blob(spec: HubModel, name: str, remote: _Remote, progress: Progres
         blob.parent.mkdir(parents=True, exist_ok=True)
         for attempt in ("resumed", "from the start"):
             resumed = _download(spec, name, remote, partial, progress)
-            progress.stage(f"Checking {name}")
+            progress.stage(f"check {name}")
             found = hash_file(partial, progress)
             if remote.sha256 in (None, found):
                 partial.replace(blob)
@@ -241,7 +241,7 @@ def _download(spec: HubModel, name: str, remote: _Remote, partial: Path, progres
         raise _disk_full(partial.parent, f"{name} needs {size - before} bytes more, {free} are free")
     if before:
         progress.note(f"going on with {name}, of which {before} of {size} bytes are there")
-    progress.stage(f"Downloading {name}")
+    progress.stage(f"download {name}")
     with hub_errors.told(progress), _Partial(partial, size, progress) as file:
         while file.tell() < size:
             _download_more(spec, name, remote, file, progress)

