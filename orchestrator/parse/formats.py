@@ -299,7 +299,8 @@ CONTEXT = (
     _row(r"layer\s+\d+: (?:dev|filtered|does not have)|fused|resolving fused|call$|Flash Attention", known),
     _row(r"\s*\S+ compute buffer size is ", known),
     _row(r"pipeline parallelism|max_nodes|(?:worst-case|reserving).*|backend_ptrs|enumerating backends", known),
-    _row(r"attn_rot_[kv] = ", known),
+    _row(r"attn_rot_[kv] = |n_ctx = \d+ \(padded\)", known),
+    _row(r"n_batch is less than GGML_KQ_MASK_PAD", _warning),
     _row(_LABEL_VALUE, _context),
 )
 TIMINGS = (
@@ -335,6 +336,7 @@ PROGRAM = (
     _row(r"(?:build = )?(?P<build>\d+ \(\w+\)).*", _build),
     _row(r"built with |seed\s+= |llama backend init|load the model and apply lora|chat template (?:is|example)", known),
     _row(r"llama threadpool init, n_threads = |warming up the model with an empty run|interactive mode on", known),
+    _row(r"added .* logit bias = |setting dry_penalty_last_n to", known),
     _row(r"warning: ", _warning),
 )
 # Lines of a server or sampler that a run does not need, and whose wording changes often; never those of a failure.
@@ -351,7 +353,7 @@ _FAMILIES: tuple[tuple[tuple[Format, ...], tuple[str, ...]], ...] = (
             *("llama_new_context_with_model", "llama_init_from_model", "llama_context", "~llama_context"),
             *("sched_reserve", "graph_reserve", "resolve_fused_ops"),
             *("llama_kv_cache_init", "init", "llama_kv_cache", "llama_kv_cache_iswa", "llama_kv_cache_unified"),
-            *("llama_kv_cache_unified_iswa", "llama_memory_recurrent", "set_abort_callback"),
+            *("llama_kv_cache_unified_iswa", "llama_memory_recurrent", "set_abort_callback", "create_memory"),
         ),
     ),
     (

@@ -16,15 +16,14 @@ _SHOWN = 60
 def measure(record: Record, peak_memory_bytes: int | None) -> Measured:
     """The figures of one run, each missing one with its reason."""
     figures: dict[str, float | int | None] = {"peak_memory_bytes": peak_memory_bytes}
-    reasons = {"peak_memory_bytes": "the program ended before its memory was read"}
     if record.bench:
         figures |= _of_bench(record.bench)
         absent = "llama-bench does not report it"
     else:
         figures |= _of_run(record)
-        absent = record.missing.get("timings", "the program did not print it")
+        absent = "the program did not print it"
     names = [name for name in Measured.model_fields if name != "missing"]
-    missing = {name: reasons.get(name, _reason(record, name) or absent) for name in names if figures.get(name) is None}
+    missing = {name: _reason(record, name) or absent for name in names if figures.get(name) is None}
     return Measured.model_validate({**figures, "missing": missing})
 
 
@@ -76,17 +75,26 @@ def _of_bench(tests: Iterable[BenchTest]) -> dict[str, float | int | None]:
     return figures
 
 
+# Where the record says why one of these is missing.
 _SOURCES = {
     "prompt_per_second": "timings.prompt_eval.tokens_per_second",
     "generation_per_second": "timings.eval.tokens_per_second",
     "load_ms": "timings.load.ms",
     "prompt_ms": "timings.prompt_eval.ms",
     "generation_ms": "timings.eval.ms",
+    "sample_ms": "timings.sample.ms",
+    "total_ms": "timings.total.ms",
+    "n_prompt": "timings.prompt_eval.n",
+    "n_gen": "timings.eval.n",
 }
 
 
 def _reason(record: Record, figure: str) -> str | None:
-    return record.missing.get(_SOURCES.get(figure, figure))
+    if figure == "peak_memory_bytes":
+        return "the program ended before its memory was read"
+    if figure not in _SOURCES:
+        return None
+    return record.missing.get(_SOURCES[figure], record.missing.get("timings"))
 
 
 def _sum(buffers: tuple[Buffer, ...]) -> float | None:

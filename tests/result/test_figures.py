@@ -45,6 +45,12 @@ def test_what_is_missing_has_its_reason() -> None:
     assert "n_prompt" not in measured.missing
 
 
+def test_no_timings_are_no_reason_for_missing_memory_figures() -> None:
+    measured = measure(parse_run(b"", b"", LAYOUT, ""), 1)
+    assert measured.missing["n_gen"] == "no timing lines were printed"
+    assert measured.missing["weights_mib"] == "the program did not print it"
+
+
 @pytest.mark.parametrize(
     ("expect", "ok"),
     [
