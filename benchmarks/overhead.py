@@ -73,6 +73,11 @@ def own_peak_mib(pid: int) -> float:
     return next((int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM")), 0.0)
 
 
+def scratch(environment: Mapping[str, str]) -> Path:
+    """Where the bare program runs: old ones write a log into their folder."""
+    return Path(environment["LCPP_RUNS"])
+
+
 def rate_of(stderr: str) -> float:
     """Tokens per second, from the bare program's own timings."""
     line = next(line for line in stderr.splitlines() if " eval time =" in line and "prompt" not in line)
@@ -108,7 +113,7 @@ def overhead(table: Table, environment: Mapping[str, str], repeats: int) -> None
     bare = warm["ran"]["process"]["argv"]
     bare_walls, lcpp_walls = [], []
     for _ in range(repeats):
-        bare_walls.append(timed(bare, environment)[0])
+        bare_walls.append(timed(bare, environment, scratch(environment))[0])
         lcpp_walls.append(timed([*LCPP, "run", SMOKE, "--json"], environment)[0])
     memories = [timed([*LCPP, "run", SMOKE, "--json"], environment, memory=True)[1] for _ in range(3)]
     added = statistics.median(lcpp_walls) - statistics.median(bare_walls)
@@ -127,7 +132,7 @@ def token_rate(table: Table, environment: Mapping[str, str], repeats: int) -> No
         names = list(rates)
         for name in names[turn % 3 :] + names[: turn % 3]:
             if name == "bare":
-                rates[name].append(rate_of(timed(bare, environment)[3]))
+                rates[name].append(rate_of(timed(bare, environment, scratch(environment))[3]))
             elif name == "lcpp --json":
                 result = json.loads(timed([*LCPP, "run", SMOKE, *SETTINGS, "--json"], environment)[2])
                 rates[name].append(result["measured"]["generation_per_second"])
