@@ -15,8 +15,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from orchestrator.errors import WorkspaceError
 from orchestrator.progress import Progress
 
@@ -88,6 +86,9 @@ def lock(path: Path, progress: Progress, waiting_for: str, *, wait: bool = True)
     Raises:
         WorkspaceError: the disk refuses; or another process has the lock, and `wait` is False.
     """
+    # Imported here: a call that finds all there takes no lock, and start-up time counts.
+    from filelock import FileLock, Timeout
+
     with disk_errors("make a lock", path):
         path.parent.mkdir(parents=True, exist_ok=True)
     held = FileLock(path.with_name(f".{path.name}.lock"))
