@@ -62,11 +62,15 @@ _FILES: Mapping[Program, Since[str | None]] = {
     "llama-cli": _since((1012, "main"), (3142, "llama-cli")),
     "llama-completion": _since((1012, None), (7348, "llama-completion")),
     "llama-bench": _since((1012, "llama-bench")),
+    "llama-batched-bench": _since((1012, None), (1366, "batched-bench"), (3142, "llama-batched-bench")),
+    "llama-perplexity": _since((1012, "perplexity"), (3142, "llama-perplexity")),
 }
 _PURPOSES: Mapping[Purpose, Since[Program]] = {
     "complete": _since((1012, "llama-cli"), (7348, "llama-completion")),
     "chat": _since((1012, "llama-cli")),
     "bench": _since((1012, "llama-bench")),
+    "batched-bench": _since((1012, "llama-batched-bench")),
+    "perplexity": _since((1012, "llama-perplexity")),
 }
 # b3903 gave llama-simple a parser of its own that knows -m, -n, -ngl and takes the rest for the prompt.
 _SIMPLE_SYNTAX: Since[Literal["positional", "flags", "words"]] = _since(

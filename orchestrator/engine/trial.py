@@ -20,6 +20,8 @@ _ARGUMENTS: Mapping[Program, tuple[str, ...]] = {
     "llama-bench": ("--help",),
     "llama-cli": ("--version",),
     "llama-completion": ("--version",),
+    "llama-batched-bench": ("--help",),
+    "llama-perplexity": ("--help",),
 }
 _VERSION = re.compile(r"^version: .+$(?:\n^built with .+$)?", re.MULTILINE)
 _MISSING = re.compile(r"error while loading shared libraries: (\S+):|Error loading shared library (\S+):")

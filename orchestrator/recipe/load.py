@@ -14,12 +14,14 @@ from orchestrator.recipe.check import check
 from orchestrator.recipe.document import Items, Node, Scalar, Table, compose, place_in
 from orchestrator.recipe.overrides import apply, key_of, place_of
 from orchestrator.recipe.problem import Malformed, Place, Problem, recipe_error, visible
-from orchestrator.recipe.schema import Recipe
+from orchestrator.recipe.schema import Recipe, RunSpec
 from orchestrator.recipe.suggest import close_to
 
 MAX_FILE_BYTES = 8 * 1024 * 1024
 MAX_PROMPT_BYTES = 4_000_000
+MAX_PROMPTS = 10_000
 _SUFFIXES = (".yaml", ".yml")
+_LATER = ("history", "n_parallel")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +32,8 @@ class LoadedRecipe:
         recipe: what it says, with overrides applied and its name filled in from the file's.
         path: the file.
         base: the file's folder; relative paths in the recipe start there.
-        prompt: the prompt itself, also when it is in a file of its own; None for a bench.
+        prompt: the prompt itself, also when it is in a file of its own; None for a bench and for a session.
+        prompts: the prompts of a session, also when they are in a file of their own; empty when it is none.
         digest: SHA-256 (hex) of what it says with the prompt's text in it. How it is written, its comments, the
             file's name, and whether a default is spelled out do not change it.
         overrides: what the command line changed, as it was given.
@@ -40,6 +43,7 @@ class LoadedRecipe:
     path: Path
     base: Path
     prompt: str | None
+    prompts: tuple[str, ...]
     digest: str
     overrides: tuple[str, ...]
 
@@ -63,6 +67,7 @@ def load(path: Path, overrides: Sequence[str] = ()) -> LoadedRecipe:
         raise recipe_error([*problems, *_blame_overrides(checked, tree, overrides)])
     try:
         prompt = _prompt(checked, base, changed)
+        prompts = _prompts(checked, base, changed)
     except Malformed as error:
         raise recipe_error([*problems, error.problem]) from None
     if problems:
@@ -72,7 +77,8 @@ def load(path: Path, overrides: Sequence[str] = ()) -> LoadedRecipe:
         path=path,
         base=base,
         prompt=prompt,
-        digest=_digest(checked, prompt),
+        prompts=prompts,
+        digest=_digest(checked, prompt, prompts),
         overrides=tuple(overrides),
     )
 
@@ -160,12 +166,52 @@ def _prompt(recipe: Recipe, base: Path, tree: Table) -> str | None:
     if run.prompt_file is None:
         return run.prompt
     place = _place_of(tree, "run", "prompt_file")
+    prompt = _read_text("run.prompt_file", run.prompt_file, place, base)
+    if not prompt:
+        raise Malformed(Problem(place, "run.prompt_file", f"{visible(run.prompt_file, 300)} is empty"))
+    return prompt
+
+
+def _prompts(recipe: Recipe, base: Path, tree: Table) -> tuple[str, ...]:
+    """The prompts of a session, read from their file where they have one."""
+    run = recipe.run
+    if run.prompts_file is None:
+        return run.prompts or ()
+    place = _place_of(tree, "run", "prompts_file")
 
     def fail(message: str) -> Malformed:
-        return Malformed(Problem(place, "run.prompt_file", message))
+        return Malformed(Problem(place, "run.prompts_file", f"{visible(run.prompts_file or '', 300)} {message}"))
+
+    lines = _read_text("run.prompts_file", run.prompts_file, place, base).split("\n")
+    prompts = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        prompt: object = line.rstrip("\r")
+        if run.prompts_file.endswith(".jsonl"):
+            try:
+                said = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                raise fail(f"has no JSON in line {number}: {visible(str(error), 200)}") from None
+            prompt = said.get("prompt") if isinstance(said, dict) else said
+        if not isinstance(prompt, str) or not prompt or "\0" in prompt:
+            raise fail(f'has no prompt in line {number}: "a text" or {{"prompt": "a text"}} was expected')
+        prompts.append(prompt)
+        if len(prompts) > MAX_PROMPTS:
+            raise fail(f"has more than {MAX_PROMPTS:,} prompts")
+    if not prompts:
+        raise fail("has no prompts")
+    return tuple(prompts)
+
+
+def _read_text(key: str, name: str, place: Place, base: Path) -> str:
+    """The text of a file that a recipe names under `key`."""
+
+    def fail(message: str) -> Malformed:
+        return Malformed(Problem(place, key, message))
 
     try:
-        file = base / Path(run.prompt_file).expanduser()
+        file = base / Path(name).expanduser()
         # Only then: a pipe or a device could keep us reading for ever.
         if not file.is_file():
             raise fail(f"there is no file {visible(str(file), 300)}")
@@ -173,18 +219,16 @@ def _prompt(recipe: Recipe, base: Path, tree: Table) -> str | None:
             data = source.read(MAX_PROMPT_BYTES + 1)
     except (OSError, RuntimeError, ValueError) as error:
         reason = error.strerror.lower() if isinstance(error, OSError) and error.strerror else str(error)
-        raise fail(f"cannot read {visible(run.prompt_file, 300)}: {reason}") from None
+        raise fail(f"cannot read {visible(name, 300)}: {reason}") from None
     if len(data) > MAX_PROMPT_BYTES:
         raise fail(f"larger than {MAX_PROMPT_BYTES} bytes, the longest prompt")
     try:
-        prompt = data.decode("utf-8-sig")
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise fail(f"{visible(str(file), 300)} is not UTF-8 text (byte {error.start})") from None
-    if "\0" in prompt:
+    if "\0" in text:
         raise fail(f"{visible(str(file), 300)} has a NUL byte, which no program's argument can carry")
-    if not prompt:
-        raise fail(f"{visible(str(file), 300)} is empty")
-    return prompt
+    return text
 
 
 def _place_of(tree: Table, *keys: str) -> Place:
@@ -200,10 +244,17 @@ def _name(path: Path) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).strip("._-")[:80] or "recipe"
 
 
-def _digest(recipe: Recipe, prompt: str | None) -> str:
+def _digest(recipe: Recipe, prompt: str | None, prompts: tuple[str, ...]) -> str:
     # Without what is None, so that a key that a later lcpp adds does not change the digests of recipes without it.
     said = recipe.model_dump(mode="json", exclude_none=True)
     said["run"] = {**said["run"], "prompt": prompt}
-    said["run"].pop("prompt_file", None)
+    for name in ("prompt_file", "prompts_file"):
+        said["run"].pop(name, None)
+    # Keys that came later count only where they are used, for the same reason.
+    if prompts:
+        said["run"]["prompts"] = list(prompts)
+    for name, field in RunSpec.model_fields.items():
+        if name in _LATER and getattr(recipe.run, name) == field.default:
+            said["run"].pop(name)
     canonical = json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return hashlib.sha256(canonical.encode()).hexdigest()

@@ -29,8 +29,14 @@ DEFAULT_REMOTE = "https://github.com/ggml-org/llama.cpp"
 # The last summer in which upstream's `make` just worked: b3642, 2024-08-28.
 DEFAULT_REF = "1d1ccce67613674c75c9c7e3fa4c1e24e428ba48"
 
-Purpose = Literal["complete", "chat", "bench"]
-Program = Literal["llama-simple", "llama-cli", "llama-completion", "llama-bench"]
+Purpose = Literal["complete", "chat", "bench", "batched-bench", "perplexity"]
+Program = Literal[
+    "llama-simple", "llama-cli", "llama-completion", "llama-bench", "llama-batched-bench", "llama-perplexity"
+]
+
+
+_BENCHES = ("bench", "llama-bench", "batched-bench", "llama-batched-bench")
+_PERPLEXITY = ("perplexity", "llama-perplexity")
 
 
 @dataclass(frozen=True)
@@ -232,14 +238,29 @@ class RunSpec(Spec):
     program: Annotated[
         Purpose | Program,
         Field(
-            description="What to do (complete, chat, bench: lcpp picks the program that does it in that llama.cpp) "
-            "or a program by name."
+            description="What to do (complete, chat, bench, batched-bench, perplexity: lcpp picks the program that "
+            "does it in that llama.cpp) or a program by name."
         ),
     ] = "complete"
     prompt: Annotated[_Text | None, Field(description="The prompt.")] = None
     prompt_file: Annotated[
         _Path | None, Field(description="A UTF-8 file that holds the prompt; relative to the recipe's folder.")
     ] = None
+    prompts: Annotated[
+        tuple[Annotated[_Text, Field(min_length=1)], ...] | None,
+        Field(min_length=1, max_length=10_000, strict=False, description="Several prompts, asked in one session."),
+    ] = None
+    prompts_file: Annotated[
+        _Path | None,
+        Field(
+            description="A UTF-8 file of prompts, relative to the recipe's folder. .jsonl: a JSON string, or an object "
+            "with `prompt`, a line; else one prompt a line."
+        ),
+    ] = None
+    history: Annotated[
+        Literal["reset", "keep"],
+        Field(description="prompts only. reset: each prompt is asked afresh. keep: all in one conversation."),
+    ] = "reset"
     mode: Annotated[
         Literal["raw", "chat"],
         Field(
@@ -264,9 +285,26 @@ class RunSpec(Spec):
     n_ubatch: Annotated[int | None, Field(ge=1, le=1_000_000, description="Physical batch size, -ub.")] = None
     n_threads: Annotated[int | None, Field(ge=1, le=4096, description="Threads of token generation, -t.")] = None
     sampling: Annotated[Sampling, Field(description="How the next token is chosen; greedy by default.")] = Sampling()
-    n_prompt: Annotated[int, Field(ge=0, le=1_000_000, description="bench only: prompt tokens, -p.")] = 512
-    n_gen: Annotated[int, Field(ge=0, le=1_000_000, description="bench only: generated tokens, -n.")] = 128
+    n_prompt: Annotated[
+        int, Field(ge=0, le=1_000_000, description="bench and batched-bench only: prompt tokens, -p or -npp.")
+    ] = 512
+    n_gen: Annotated[
+        int, Field(ge=0, le=1_000_000, description="bench and batched-bench only: generated tokens, -n or -ntg.")
+    ] = 128
     n_repetitions: Annotated[int, Field(ge=1, le=1000, description="bench only: repetitions, -r.")] = 5
+    n_parallel: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=10_000)], ...],
+        Field(
+            min_length=1,
+            max_length=100,
+            strict=False,
+            description="batched-bench only: numbers of sequences that are generated side by side, -npl.",
+        ),
+    ] = (1,)
+    n_chunks: Annotated[
+        int | None,
+        Field(ge=1, le=1_000_000, description="perplexity only: chunks of n_ctx tokens of the text; else all."),
+    ] = None
     extra_args: Annotated[
         tuple[_Argument, ...],
         Field(
@@ -288,7 +326,7 @@ class RunSpec(Spec):
     @field_validator("extra_args")
     @classmethod
     def _harmless(cls, arguments: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        bench = info.data.get("program") in ("bench", "llama-bench")
+        bench = info.data.get("program") in _BENCHES
         refused = [
             InitErrorDetails(type=PydanticCustomError("argument", "{why}", {"why": why}), loc=(index,), input=argument)
             for index, argument in enumerate(arguments)
@@ -300,15 +338,22 @@ class RunSpec(Spec):
 
     @model_validator(mode="after")
     def _prompt_is_said_once(self) -> "RunSpec":
-        bench = self.program in ("bench", "llama-bench")
-        if self.prompt is not None and self.prompt_file is not None:
-            raise ValueError("give `prompt` or `prompt_file`, not both")
-        if bench and (self.prompt is not None or self.prompt_file is not None):
+        bench = self.program in _BENCHES
+        ways = {name: getattr(self, name) for name in ("prompt", "prompt_file", "prompts", "prompts_file")}
+        given = [name for name, value in ways.items() if value is not None]
+        if len(given) > 1:
+            raise ValueError(f"give `{given[0]}` or `{given[1]}`, not both")
+        if bench and given:
             raise ValueError("a bench makes its own prompt: leave `prompt` out and set `n_prompt` and `n_gen`")
         if bench and self.n_prompt == 0 and self.n_gen == 0:
             raise ValueError("a bench needs `n_prompt` or `n_gen` above 0")
-        if not bench and not self.prompt and self.prompt_file is None:
+        if not bench and (not given or self.prompt == ""):
             raise ValueError("`prompt` or `prompt_file` is needed")
+        if self.prompts is None and self.prompts_file is None:
+            if self.history != "reset":
+                raise ValueError("`history` needs `prompts`")
+        elif self.program in _PERPLEXITY:
+            raise ValueError("perplexity is of one text: give `prompt_file` or `prompt`")
         if self.system is not None and self.mode != "chat" and self.program != "chat":
             raise ValueError("`system` needs `mode: chat`")
         return self
