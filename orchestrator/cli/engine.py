@@ -1,4 +1,4 @@
-"""`lcpp engine`: what is built, and freeing it."""
+"""`lcpp engine`: what is built, what it can do, and freeing it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from orchestrator.errors import UsageError
 
 @click.group()
 def engine() -> None:
-    """List and remove builds of llama.cpp."""
+    """List, show and remove builds of llama.cpp."""
 
 
 @engine.command("list")
@@ -65,6 +65,70 @@ def list_(settings: Settings, as_json: bool) -> None:
     console.print(table)
     total = sum(one.size_bytes for one in checkouts)
     console.print(f"{len(checkouts)} checkouts, {total / 2**20:,.0f} MiB", highlight=False)
+
+
+@engine.command()
+@click.argument("key")
+@click.argument("program", required=False)
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+@click.pass_obj
+def show(settings: Settings, key: str, program: str | None, as_json: bool) -> None:
+    """Show what the programs of a build can do: KEY or the first characters of it; with PROGRAM, all its options."""
+    settings.json = as_json
+    from orchestrator.drive.command import child_environment
+    from orchestrator.engine import capabilities
+    from orchestrator.engine.build import dialect_of_build
+    from orchestrator.engine.inventory import find_build
+
+    directory, made = find_build(settings.workspace, key)
+    dialect, environment = dialect_of_build(directory, made), child_environment(settings.environment)
+    chosen = {name: file for name, file in made.programs.items() if program in (None, name)}
+    if not chosen:
+        hint = f"it has {', '.join(sorted(made.programs))}"
+        raise UsageError(f"{program} is not among the programs of this build", where=str(directory), hint=hint)
+    can = {
+        name: capabilities.of(directory, name, file, environment, has_help=dialect.has_help(name))
+        for name, file in sorted(chosen.items())
+    }
+    if as_json:
+        import json
+
+        document = {
+            "key": directory.name,
+            "build": dialect.name,
+            "commit": made.commit,
+            "programs": {
+                name: {
+                    "file": str(directory / made.programs[name].file),
+                    "purposes": dialect.purposes(name),
+                    "settings": dialect.settings(name),
+                    "version": known.version,
+                    "options": None if known.options is None else sorted(known.options),
+                }
+                for name, known in can.items()
+            },
+        }
+        click.echo(json.dumps(document, indent=1))
+        return
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    day, system = (made.commit_date or "")[:10], made.build_system
+    title = f"{directory.name}: llama.cpp {dialect.name} {day}, built by {system}"
+    table = Table(title=title, title_justify="left", show_lines=True)
+    for column in ("program", "for", "settings of a recipe", "options", "says of itself"):
+        table.add_column(column, overflow="fold")
+    for name, known in can.items():
+        options = "no list" if known.options is None else str(len(known.options))
+        version = escape(settings.safe(known.version or "").partition("\n")[0])
+        does, takes = ", ".join(dialect.purposes(name)), ", ".join(dialect.settings(name)) or "none"
+        table.add_row(name, does, takes, options, version)
+    console = Console()
+    console.print(table)
+    if program is not None and can[next(iter(can))].options is not None:
+        names = sorted(can[next(iter(can))].options or (), key=lambda name: name.lstrip("-").lower())
+        console.print(escape(settings.safe("  ".join(names))), highlight=False)
 
 
 @engine.command()

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import orchestrator
-from orchestrator.engine import machine, manifest, toolchain, trial
+from orchestrator.engine import capabilities, machine, manifest, toolchain, trial
+from orchestrator.engine.capabilities import Capabilities
 from orchestrator.engine.checkout import Checkout
 from orchestrator.engine.dialect import Dialect, dialect_for
 from orchestrator.engine.job import Built, Job
@@ -59,6 +60,19 @@ class Engine:
                 hint=f"add `{name}` to `engine.programs` and run `lcpp setup` again",
             )
         return self.directory / built.file
+
+    def capabilities(self, name: Program, environment: Mapping[str, str]) -> Capabilities:
+        """What a program says that it can do; asked of it when that is first needed, then kept.
+
+        Args:
+            environment: what it inherits when it is asked.
+
+        Raises:
+            BuildError: it was not built.
+        """
+        self.program(name)
+        file, has_help = self.manifest.programs[name], self.dialect.has_help(name)
+        return capabilities.of(self.directory, name, file, environment, has_help=has_help)
 
 
 def build(
@@ -151,9 +165,17 @@ def build(
 
 
 def dialect_of(checkout: Checkout) -> Dialect:
-    """The dialect of a checkout, by its build number or else its date."""
-    day = None if checkout.commit_date is None else datetime.date.fromisoformat(checkout.commit_date[:10])
-    return dialect_for(checkout.build_number, day)
+    """The dialect of a checkout, by its build number, or else its date and what stands in its sources."""
+    return dialect_for(checkout.build_number, _day(checkout.commit_date), checkout.path)
+
+
+def dialect_of_build(directory: Path, kept: Manifest) -> Dialect:
+    """The same of a finished build, whose checkout may be gone."""
+    return dialect_for(kept.build_number, _day(kept.commit_date), directory / "tree")
+
+
+def _day(commit_date: str | None) -> datetime.date | None:
+    return None if commit_date is None else datetime.date.fromisoformat(commit_date[:10])
 
 
 def _file_name(program: Program, dialect: Dialect, checkout: Checkout) -> str:

@@ -46,6 +46,20 @@ def list_builds(workspace: Workspace) -> list[BuildEntry]:
     ]
 
 
+def find_build(workspace: Workspace, key: str) -> tuple[Path, Manifest]:
+    """The folder and manifest of a finished build, by its key or the first characters of it.
+
+    Raises:
+        UsageError: it fits no build, or several, or one that is not finished.
+    """
+    (name,) = _matched([key], [path.name for path in _folders(workspace.builds)], "build", "show")
+    directory = workspace.builds / name
+    found = manifest.read(directory)
+    if found is None:
+        raise UsageError(f"{name} is not a finished build", where=str(directory), hint="`lcpp setup` finishes it")
+    return directory, found
+
+
 def list_checkouts(workspace: Workspace) -> list[CheckoutEntry]:
     """All checkouts, by their names."""
     entries = []
@@ -103,14 +117,14 @@ def _folders(path: Path) -> list[Path]:
         return []
 
 
-def _matched(asked: Collection[str], there: list[str], kind: str) -> list[str]:
+def _matched(asked: Collection[str], there: list[str], kind: str, command: str = "remove") -> list[str]:
     """The full names; every one is checked before anything is removed."""
     names = []
     for name in dict.fromkeys(asked):
         found = [full for full in there if full == name] or [full for full in there if name and full.startswith(name)]
         if len(found) != 1:
             what = f"no {kind} is called {name}" if not found else f"{name} fits {len(found)} {kind}s"
-            raise UsageError(what, where="lcpp engine remove", hint="`lcpp engine list` shows what is there")
+            raise UsageError(what, where=f"lcpp engine {command}", hint="`lcpp engine list` shows what is there")
         names.append(found[0])
     return names
 

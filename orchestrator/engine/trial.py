@@ -67,7 +67,12 @@ def run(file: Path, program: Program, environment: Mapping[str, str], *, timeout
             where=str(file),
             hint="run it by hand to see more; `lcpp engine remove` and a new setup build it afresh",
         )
-    found = _VERSION.search(said)
+    return version_in(said)
+
+
+def version_in(text: str) -> str | None:
+    """The lines of `text` in which a program names its version; None when there are none."""
+    found = _VERSION.search(text)
     return found[0] if found else None
 
 

@@ -19,6 +19,16 @@ _SET_BY_KEY: Mapping[str, str] = {
     "run.n_batch": "-b --batch-size",
     "run.n_ubatch": "-ub --ubatch-size",
     "run.n_threads": "-t --threads",
+    "run.n_threads_batch": "-tb --threads-batch",
+    "run.type_k": "-ctk --cache-type-k",
+    "run.type_v": "-ctv --cache-type-v",
+    "run.flash_attn": "-fa --flash-attn",
+    # Not -lm: it can also say what `mmap` cannot.
+    "run.mmap": "--mmap --no-mmap -mmp",
+    "run.n_prompt": "-npp",
+    "run.n_gen": "-ntg",
+    "run.n_parallel": "-npl",
+    "run.n_chunks": "--chunks",
     "run.sampling.temperature": "--temp --temperature",
     "run.sampling.seed": "-s --seed",
     "run.sampling.top_k": "--top-k",
@@ -39,7 +49,7 @@ _REFUSED: Mapping[str, str] = {
     "lcpp reads what the program prints and sets this itself": (
         "-co --color --simple-io --display-prompt --no-display-prompt --no-perf --no-show-timings -oe --output-err "
         "-lv --verbosity --log-verbosity --log-colors --log-disable --log-jsonl --log-prefix --no-log-prefix "
-        "--log-timestamps --no-log-timestamps"
+        "--log-timestamps --no-log-timestamps --output-format"
     ),
     "it makes the program print something else and exit": (
         "-h --help --usage --version --list-devices -cl --cache-list --completion-bash --mtest"

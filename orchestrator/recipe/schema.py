@@ -34,6 +34,7 @@ Program = Literal[
     "llama-simple", "llama-cli", "llama-completion", "llama-bench", "llama-batched-bench", "llama-perplexity"
 ]
 
+CacheType = Literal["f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1"]
 
 _BENCHES = ("bench", "llama-bench", "batched-bench", "llama-batched-bench")
 _PERPLEXITY = ("perplexity", "llama-perplexity")
@@ -284,6 +285,20 @@ class RunSpec(Spec):
     n_batch: Annotated[int | None, Field(ge=1, le=1_000_000, description="Logical batch size, -b.")] = None
     n_ubatch: Annotated[int | None, Field(ge=1, le=1_000_000, description="Physical batch size, -ub.")] = None
     n_threads: Annotated[int | None, Field(ge=1, le=4096, description="Threads of token generation, -t.")] = None
+    n_threads_batch: Annotated[
+        int | None, Field(ge=1, le=4096, description="Threads of prompt processing, -tb; else as n_threads.")
+    ] = None
+    type_k: Annotated[CacheType | None, Field(description="Type of the KV cache's keys, -ctk.")] = None
+    type_v: Annotated[
+        CacheType | None,
+        Field(description="Type of the KV cache's values, -ctv. A quantized one needs flash attention."),
+    ] = None
+    flash_attn: Annotated[
+        Literal["on", "off", "auto"] | None, Field(description="Flash attention, -fa. auto: from b6325 on.")
+    ] = None
+    mmap: Annotated[
+        bool | None, Field(description="Whether the model file is mapped into memory, or read into it.")
+    ] = None
     sampling: Annotated[Sampling, Field(description="How the next token is chosen; greedy by default.")] = Sampling()
     n_prompt: Annotated[
         int, Field(ge=0, le=1_000_000, description="bench and batched-bench only: prompt tokens, -p or -npp.")

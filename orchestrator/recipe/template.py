@@ -68,8 +68,8 @@ model:
 
 # What to run. A setting that is left out keeps the program's own default.
 run:
-  # complete, chat or bench: lcpp picks the program that does it in that llama.cpp.
-  # Or one by name: llama-simple, llama-cli, llama-completion, llama-bench.
+  # complete, chat, bench, batched-bench or perplexity: lcpp picks the program that does it in that llama.cpp.
+  # Or one by name: llama-simple, llama-cli, llama-completion, llama-bench, llama-batched-bench, llama-perplexity.
   program: complete
   # chat: the prompt goes into the model's own chat template. raw: as it is.
   mode: chat
@@ -82,6 +82,11 @@ run:
   # n_threads: 4
   # n_batch: 2048
   # n_ubatch: 512
+  # n_threads_batch: 4 # for prompt processing; else as n_threads
+  # type_k: q8_0 # KV cache: f32, f16, bf16, q8_0, q4_0, q4_1, iq4_nl, q5_0, q5_1
+  # type_v: q8_0 # quantized only with flash attention
+  # flash_attn: on # off, auto
+  # mmap: false # read the model file into memory instead of mapping it
   sampling:
     temperature: 0 # greedy, the same text every time; above 0 it varies with the seed
     # seed: 42
@@ -93,6 +98,10 @@ run:
   # n_prompt: 512
   # n_gen: 128
   # n_repetitions: 5
+  # For `program: batched-bench`, with n_prompt and n_gen: numbers of sequences side by side.
+  # n_parallel: [1, 2, 4]
+  # For `program: perplexity`, of the text in `prompt_file`: chunks of n_ctx tokens (512 when auto); else all.
+  # n_chunks: 10
   # More arguments for the program, each one word; none that writes files, uses the network or starts programs.
   # extra_args: [--repeat-last-n, "64"]
   # timeout_s: 3600 # stop the run after so long

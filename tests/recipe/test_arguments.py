@@ -24,6 +24,12 @@ Problems = Callable[..., list[str]]
         ("-ub", "`run.n_ubatch`"),
         ("-t", "`run.n_threads`"),
         ("--seed", "`run.sampling.seed`"),
+        ("-ctk", "`run.type_k`"),
+        ("--cache-type-v", "`run.type_v`"),
+        ("-fa", "`run.flash_attn`"),
+        ("-tb", "`run.n_threads_batch`"),
+        ("--no-mmap", "`run.mmap`"),
+        ("--chunks", "`run.n_chunks`"),
         ("--temp", "`run.sampling.temperature`"),
         ("--log-file", "writes a file"),
         ("--logdir", "writes a file"),
@@ -57,7 +63,7 @@ def test_refused(argument: str, reason: str, bench: bool) -> None:
 @pytest.mark.parametrize(
     "argument",
     [
-        *("--lora", "--lora-scaled", "adapter.gguf", "-ngl", "0", "-1", "--keep", "-fa", "on", "--mlock", "-ctk"),
+        *("--lora", "--lora-scaled", "adapter.gguf", "-ngl", "0", "-1", "--keep", "-lm", "on", "--mlock", "-ot"),
         *("--grammar-file", "--override-kv", "a=int:5", "--numa", "-np", "--no-warmup", "--spec-default", "", "-md"),
     ],
 )
