@@ -75,6 +75,10 @@ class DriveError(LcppError):
     """An upstream program could not be started, was stopped, or died."""
 
 
+class OutputLostError(DriveError):
+    """A program ended well before all that it had to print was printed; another run may be whole."""
+
+
 class ParseError(LcppError):
     """The text does not hold the lines that were needed."""
 

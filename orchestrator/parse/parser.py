@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
-from collections.abc import Mapping
-from typing import Any
-
-from pydantic import ValidationError
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import get_args
 
 from orchestrator.engine.dialect import Layout
 from orchestrator.errors import ParseError
-from orchestrator.parse import answer, formats, lines
+from orchestrator.parse import answer, formats, keep, lines
 from orchestrator.parse.answer import Answer
-from orchestrator.parse.formats import Sheet
+from orchestrator.parse.bench import Bench, read_bench
+from orchestrator.parse.formats import Outcome
+from orchestrator.parse.keep import Category, Sheet
 from orchestrator.parse.record import (
-    BenchTest,
     Buffer,
     Context,
+    Counted,
     Coverage,
     Decoded,
     Generation,
     KvCache,
     Loader,
     Metadata,
+    Perplexity,
     Record,
     SystemInfo,
     Timings,
+    Token,
     Weights,
 )
 
@@ -35,27 +37,26 @@ _KEPT_LINES = 200
 _KEPT_WIDTH = 300
 _ERROR = re.compile(
     r"\berror\b|\bfailed to\b|GGML_ASSERT|GGML_ABORT|terminate called|^\s*what\(\):|unable to|prompt is too long"
-    r"|input is empty",
+    r"|input is empty|you need at least \d+ tokens",
     re.IGNORECASE,
 )
 _COMMAND = re.compile(r"\$ \S*(?:llama-[\w-]+|main|simple)(?:\s.*)?$")
-# A block of free text that a server prints between quotes: b7348 and later show the chat template by example.
-_EXAMPLE = re.compile(r"example_format: '")
-_EXAMPLE_LINES = 200
+# A block of free text in the log: from b4475 on the chat template or an example of it, by the server in quotes.
+_EXAMPLE = re.compile(r"(?:example_format|chat_template|chat template example): ?'?")
+_QUOTE = "example_format: '"
+_EXAMPLE_LINES = 1000
+# Lines that were told once need not be told again when they come again, as long as they say nothing to keep.
+_REMEMBERED = 4096
+_REMEMBERED_WIDTH = 200
+_CHUNKS = re.compile(rb"(?:\[\d{1,9}\](?:-?\d{1,18}\.\d{1,9}|-?nan|inf),\s?)+")
+_CHUNK = re.compile(rb"\](-?[\w.]+),")
 
 
 def parse_run(stdout: bytes, stderr: bytes, layout: Layout, prompt: str) -> Record:
     """Read what a run printed, its two streams apart, when the program's layout and the prompt are known."""
-    text, invalid = _decode(stdout)
-    errors, invalid_errors = _decode(stderr)
-    if layout.shape == "between_marks":
-        text, invalid = lines.clean(text), invalid_errors
-    # The answer's own bytes stay as they are; only a program that draws (spinner, colours) is cleaned.
-    elif layout.shape == "chat":
-        text = lines.clean(text)
-    told = answer.separate(text, errors if layout.shape == "between_marks" else lines.clean(errors), layout, prompt)
-    bench = _bench(text) if layout.shape == "bench" else ()
-    return _record(told, invalid if told.text is not None else 0, bench)
+    told = answer.tell_apart(stdout, stderr, layout, prompt)
+    bench = read_bench(stdout) if layout.shape == "bench" else Bench()
+    return _record(told, bench)
 
 
 def parse_log(log: bytes) -> Record:
@@ -64,13 +65,11 @@ def parse_log(log: bytes) -> Record:
     Raises:
         ParseError: not one line of it is llama.cpp's.
     """
-    text, invalid = _decode(log)
-    text = lines.clean(text)
-    if text.lstrip().startswith(("[", "{")) and (bench := _bench(text)):
-        return _record(Answer(text=None, log=""), 0, bench)
-    told = answer.find(text)
-    record = _record(told, invalid, ())
-    if record.coverage.n_lines == record.coverage.n_unrecognised and not record.errors:
+    log = lines.scrub(log)
+    bench = read_bench(log)
+    told = Answer(text=None, log=bench.rest) if bench.tests else answer.find(log)
+    record = _record(told, bench if bench.tests else Bench())
+    if record.coverage.n_lines == record.coverage.n_unrecognised and not (record.errors or _says_something(record)):
         raise ParseError(
             "no line of llama.cpp was recognised; a line such as `llama_model_loader: loaded meta data with …` "
             "or `llama_print_timings: …` was expected",
@@ -79,49 +78,166 @@ def parse_log(log: bytes) -> Record:
     return record
 
 
-def _decode(raw: bytes) -> tuple[str, int]:
-    text = raw.decode(errors="replace")
-    return text, text.count("\ufffd") - raw.count("\ufffd".encode())
+def _says_something(record: Record) -> bool:
+    return bool(record.bench or record.batched or record.perplexity)
 
 
-def _record(told: Answer, invalid: int, bench: tuple[BenchTest, ...]) -> Record:
-    sheet = Sheet()
+@dataclass
+class _Reading:
+    """What comes of the lines of a log, beside what is in the sheet.
+
+    recognised, unrecognised: how many lines of each category, each number in a list of its own to be counted up.
+    """
+
+    sheet: Sheet = field(default_factory=Sheet)
     command: str | None = None
-    n_lines = n_unrecognised = 0
-    unrecognised: list[str] = []
-    skip = 0
-    for line in lines.split(told.log):
-        n_lines += 1
-        if skip:
-            skip = 0 if line.text.endswith("'") else skip - 1
-            continue
-        if _recognise(sheet, line):
-            if line.text[-1] != "'" and _EXAMPLE.search(line.rest):
-                skip = _EXAMPLE_LINES
-            continue
-        if command is None and _COMMAND.match(line.text):
-            command = line.text[2:]
-            continue
+    recognised: dict[Category, list[int]] = field(default_factory=lambda: {name: [0] for name in get_args(Category)})
+    unrecognised: dict[Category, list[int]] = field(default_factory=lambda: {name: [0] for name in get_args(Category)})
+    kept: list[str] = field(default_factory=list)
+
+    def coverage(self) -> Coverage:
+        """The counts, for the record."""
+        categories: dict[Category, Counted] = {}
+        for category, (recognised,) in self.recognised.items():
+            n_lines = recognised + self.unrecognised[category][0]
+            categories[category] = Counted(n_lines=n_lines, n_recognised=recognised)
+        return Coverage(
+            n_lines=sum(counted.n_lines for counted in categories.values()),
+            n_unrecognised=sum(number for (number,) in self.unrecognised.values()),
+            categories=categories,
+            unrecognised=tuple(self.kept),
+        )
+
+
+def _read(pieces: Iterable[bytes]) -> _Reading:
+    reading = _Reading()
+    sheet = reading.sheet
+    reader_of, has_formats, worth = formats.READERS.get, formats.BY_FUNCTION, formats.worth_reading().match
+    kept, known = Outcome.KEPT, Outcome.KNOWN
+    remembered: dict[str, list[int]] = {"": [0]}
+    room = _REMEMBERED
+    example, quoted = 0, False
+    for piece in pieces:
+        for block in lines.blocks(piece):
+            for raw in block.split("\n"):
+                if not example:
+                    if (count := remembered.get(raw)) is not None:
+                        count[0] += 1
+                        continue
+                    # Nearly all lines look like this; all others are taken apart in full.
+                    function, _, rest = raw.partition(": ")
+                    reader = reader_of(function)
+                    if reader is not None and len(raw) <= lines.LONGEST:
+                        category, read = reader
+                        rest = rest.strip()
+                        outcome = read(sheet, rest if rest.isascii() else formats.in_english(rest))
+                        if outcome is kept:
+                            reading.recognised[category][0] += 1
+                            continue
+                        if outcome is known and "template" not in rest:
+                            count = reading.recognised[category]
+                            count[0] += 1
+                            if room and len(raw) <= _REMEMBERED_WIDTH:
+                                remembered[raw], room = count, room - 1
+                            continue
+                    elif not (function in has_formats or worth(raw) or _has_error_sign(raw) or raw.isspace()):
+                        count = reading.unrecognised["other"]
+                        count[0] += 1
+                        if len(reading.kept) < _KEPT_LINES:
+                            reading.kept.append(raw.rstrip()[:_KEPT_WIDTH])
+                        if room and len(raw) <= _REMEMBERED_WIDTH:
+                            remembered[raw], room = count, room - 1
+                        continue
+                if not (stripped := raw.rstrip()):
+                    continue
+                line = lines.read(stripped)
+                if example:
+                    if not formats.is_known(line.component, line.function):
+                        reading.recognised["other"][0] += 1
+                        quoted = quoted or _QUOTE in line.text
+                        example = 0 if quoted and line.text[-1] == "'" else example - 1
+                        continue
+                    example = 0
+                category, outcome = formats.recognise(sheet, line)
+                if outcome is kept or outcome is known:
+                    count = reading.recognised[category]
+                    count[0] += 1
+                    if "template" in line.text and line.text[-1] != "'" and _EXAMPLE.search(line.rest):
+                        example, quoted = _EXAMPLE_LINES, _QUOTE in line.text
+                    elif outcome is kept:
+                        continue
+                elif _is_kept(reading, line):
+                    reading.recognised[category][0] += 1
+                    continue
+                else:
+                    count = reading.unrecognised[category]
+                    count[0] += 1
+                    if len(reading.kept) < _KEPT_LINES:
+                        reading.kept.append(line.text[:_KEPT_WIDTH])
+                if not example and room and len(raw) <= _REMEMBERED_WIDTH:
+                    remembered[raw], room = count, room - 1
+    return reading
+
+
+def _is_kept(reading: _Reading, line: lines.Line) -> bool:
+    """Keep an error, a warning or the command that no format knows."""
+    sheet = reading.sheet
+    if line.level == "E" or _has_error_sign(line.text):
+        if len(sheet.errors) >= _KEPT_LINES:
+            return True
         if line.level == "E" or _ERROR.search(line.text):
             sheet.errors.append(line.text[:_KEPT_WIDTH])
-            continue
-        if line.level == "W":
+            return True
+    if line.level == "W":
+        if len(sheet.warnings) < _KEPT_LINES:
             sheet.warnings.append(line.text[:_KEPT_WIDTH])
-            continue
-        n_unrecognised += 1
-        if len(unrecognised) < _KEPT_LINES:
-            unrecognised.append(line.text[:_KEPT_WIDTH])
+        return True
+    if reading.command is None and line.text.startswith("$ ") and _COMMAND.match(line.text):
+        reading.command = line.text[2:]
+        return True
+    return False
+
+
+def _has_error_sign(text: str) -> bool:
+    low = text.lower()
+    return (
+        "error" in low
+        or "failed to" in low
+        or "unable to" in low
+        or "ggml_a" in low
+        or "terminate called" in low
+        or "what()" in low
+        or "prompt is too long" in low
+        or "input is empty" in low
+        or "you need at least" in low
+    )
+
+
+def _record(told: Answer, bench: Bench) -> Record:
+    chunks, pieces = _take_chunks(told.log)
+    reading = _read(pieces)
+    sheet = reading.sheet
+    perplexity = _perplexity(sheet, chunks)
     missing = dict(sheet.missing)
     if told.missing:
         missing["generation.text" if told.text is None else "generation.echo"] = told.missing
-    if not sheet.timings and not bench:
-        missing["timings"] = "no timing lines were printed"
+    if told.cut:
+        missing["generation.end"] = told.cut
+    if not sheet.timings and not bench.tests:
+        missing["timings"] = told.untimed
+    for label, match in sheet.timings.items():
+        missing |= {f"timings.{label}.{name}": why for name, why in keep.unprinted(match).items()}
+    if bench.missing is not None:
+        missing["bench"] = bench.missing
+    if perplexity is not None and perplexity.estimate is None:
+        missing["perplexity.estimate"] = "the program did not come to the last chunk"
     return Record(
-        command=command,
+        lcpp_record=1,
+        command=reading.command,
         build=sheet.build,
         loader=_loader(sheet),
         metadata=_metadata(sheet),
-        weights=Weights(buffers=tuple(sheet.weights.values()), context_mib=sheet.weights_context_mib),
+        weights=Weights(buffers=_buffers(sheet.weights), context_mib=sheet.weights_context_mib),
         context=_context(sheet),
         system_info=_system_info(sheet),
         generation=Generation(
@@ -130,34 +246,48 @@ def _record(told: Answer, invalid: int, bench: tuple[BenchTest, ...]) -> Record:
             end_of_text=told.end_of_text or sheet.end_of_text,
             n_predict=sheet.asked.get("n_predict"),
             n_ctx=sheet.asked.get("n_ctx"),
-            n_invalid_bytes=invalid,
+            n_invalid_bytes=told.n_invalid_bytes,
         ),
         decoded=_decoded(sheet),
-        timings=Timings(graphs_reused=sheet.graphs_reused, **sheet.timings),
-        bench=bench,
+        timings=Timings(
+            graphs_reused=sheet.graphs_reused,
+            **{label: keep.timing(match) for label, match in sheet.timings.items()},
+        ),
+        bench=bench.tests,
+        batched=tuple(sheet.batched),
+        perplexity=perplexity,
         errors=tuple(sheet.errors[:_KEPT_LINES]),
         warnings=tuple(sheet.warnings[:_KEPT_LINES]),
-        coverage=Coverage(n_lines=n_lines, n_unrecognised=n_unrecognised, unrecognised=tuple(unrecognised)),
+        coverage=reading.coverage(),
         missing=missing,
     )
 
 
-def _recognise(sheet: Sheet, line: lines.Line) -> bool:
-    family = formats.family_of(line.component, line.function)
-    if family is None:
-        family, rest = formats.BARE, line.text
-    else:
-        rest = formats.in_english(line.rest)
-    if line.component and line.rest:
-        # From b9829 on a component may print another function's line whole: `cmn  common_param: system_info: …`.
-        inner = lines.read(line.rest)
-        if inner.function and formats.family_of("", inner.function) and _recognise(sheet, inner):
-            return True
-    for pattern, handler in family:
-        if match := pattern.match(rest):
-            handler(sheet, match)
-            return True
-    return False
+def _take_chunks(pieces: tuple[bytes, ...]) -> tuple[list[bytes], tuple[bytes, ...]]:
+    """llama-perplexity's running values, and the log without them: they stand in one line of any length."""
+    taken: list[bytes] = []
+    rest: list[bytes] = []
+    for piece in pieces:
+        at = 0 if piece.startswith(b"[1]") else piece.find(b"\n[1]") + 1
+        if (at or piece.startswith(b"[1]")) and (match := _CHUNKS.match(piece, at)):
+            taken += _CHUNK.findall(piece, at, match.end())
+            rest += (piece[:at], piece[match.end() :])
+        else:
+            rest.append(piece)
+    return taken, tuple(rest)
+
+
+def _perplexity(sheet: Sheet, chunks: list[bytes]) -> Perplexity | None:
+    said = sheet.perplexity
+    if not said:
+        return None
+    running = tuple(keep.number(chunk.decode()) for chunk in chunks)
+    estimate, error = sheet.estimate or (None, None)
+    if sheet.estimate is None and len(running) == said["n_chunks"]:
+        # Before b1068 the last running value is all that is printed.
+        estimate = running[-1]
+    n_ctx = said.get("n_ctx", _integer(sheet.context.get("n_ctx", sheet.metadata.get("n_ctx"))))
+    return Perplexity(estimate=estimate, error=error, n_chunks=said["n_chunks"], chunks=running, n_ctx=n_ctx)
 
 
 def _loader(sheet: Sheet) -> Loader | None:
@@ -168,7 +298,7 @@ def _loader(sheet: Sheet) -> Loader | None:
         format=sheet.loader["format"],
         n_kv=int(sheet.loader["n_kv"]),
         n_tensors=int(sheet.loader["n_tensors"]),
-        kv=tuple(pair for _, pair in sorted(sheet.kv.items())),
+        kv=tuple(keep.key_value(*pair) for _, pair in sorted(sheet.kv.items())),
         tensor_types=sheet.tensor_types,
     )
 
@@ -180,8 +310,10 @@ def _metadata(sheet: Sheet) -> Metadata | None:
     said = sheet.metadata
     if not said:
         return None
-    n_params = re.fullmatch(r"([\d.]+) ([KMBT])", said.get("model params", ""))
-    size = re.fullmatch(r"([\d.]+) ([MG])i?B \(([\d.]+) BPW\)", said.get("file size", said.get("model size", "")))
+    n_params = re.fullmatch(r"(\d{1,9}\.\d{1,6}) ([KMBT])", said.get("model params", ""))
+    size = re.fullmatch(
+        r"(\d{1,9}\.\d{1,6}) ([MG])i?B \((\d{1,9}\.\d{1,6}) BPW\)", said.get("file size", said.get("model size", ""))
+    )
     return Metadata(
         arch=said.get("arch"),
         vocab_type=said.get("vocab type"),
@@ -198,7 +330,9 @@ def _metadata(sheet: Sheet) -> Metadata | None:
         size_mib=None if size is None else float(size[1]) * (1024 if size[2] == "G" else 1),
         bits_per_weight=None if size is None else float(size[3]),
         name=said.get("general.name"),
-        tokens={name: tuple(tokens) for name, tokens in sheet.tokens.items()},
+        tokens={
+            name: tuple(Token(id=number, text=text) for number, text in tokens) for name, tokens in sheet.tokens.items()
+        },
         entries=said,
     )
 
@@ -208,16 +342,17 @@ def _context(sheet: Sheet) -> Context | None:
     if not (said or sheet.kv_sizes or sheet.compute_buffers):
         return None
     return Context(
-        n_ctx=_integer(said.get("n_ctx")),
+        # Up to b1288 these three stand in the metadata block.
+        n_ctx=_integer(said.get("n_ctx", sheet.metadata.get("n_ctx"))),
         n_batch=_integer(said.get("n_batch")),
         n_ubatch=_integer(said.get("n_ubatch")),
         n_seq_max=_integer(said.get("n_seq_max")),
         flash_attn=said.get("flash_attn"),
-        freq_base=_float(said.get("freq_base")),
-        freq_scale=_float(said.get("freq_scale")),
+        freq_base=_float(said.get("freq_base", sheet.metadata.get("freq_base"))),
+        freq_scale=_float(said.get("freq_scale", sheet.metadata.get("freq_scale"))),
         kv_cache=_kv_cache(sheet),
-        output_buffers=tuple(sheet.output_buffers.values()),
-        compute_buffers=tuple(sheet.compute_buffers.values()),
+        output_buffers=_buffers(sheet.output_buffers),
+        compute_buffers=_buffers(sheet.compute_buffers),
         graph_nodes=sheet.graph.get("nodes"),
         graph_splits=sheet.graph.get("splits"),
         entries=said,
@@ -225,13 +360,12 @@ def _context(sheet: Sheet) -> Context | None:
 
 
 def _kv_cache(sheet: Sheet) -> KvCache:
-    buffers: dict[str, Buffer] = {}
-    for buffer in sheet.kv_buffers:
-        before = buffers.get(buffer.device)
-        size = buffer.size_mib if before is None else round(before.size_mib + buffer.size_mib, 2)
-        buffers[buffer.device] = Buffer(device=buffer.device, size_mib=size)
+    sums: dict[str, float] = {}
+    for device, size in sheet.kv_buffers:
+        sums[device] = round(sums.get(device, 0.0) + size, 2)
+    buffers = _buffers(sums)
     if not sheet.kv_sizes:
-        return KvCache(buffers=tuple(buffers.values()))
+        return KvCache(buffers=buffers)
     sizes, cells, k_types, k_sizes, v_types, v_sizes = zip(*sheet.kv_sizes, strict=True)
     k_mib, v_mib = round(sum(k_sizes), 2), round(sum(v_sizes), 2)
     return KvCache(
@@ -241,15 +375,19 @@ def _kv_cache(sheet: Sheet) -> KvCache:
         v_type=v_types[0] or None,
         v_mib=None if math.isnan(v_mib) else v_mib,
         n_cells=max((cell for cell in cells if cell is not None), default=None),
-        buffers=tuple(buffers.values()),
+        buffers=buffers,
     )
+
+
+def _buffers(sizes: Mapping[str, float]) -> tuple[Buffer, ...]:
+    return tuple(Buffer(device=device, size_mib=size) for device, size in sizes.items())
 
 
 def _system_info(sheet: Sheet) -> SystemInfo | None:
     if sheet.system_info is None:
         return None
     threads, batch, cpus, features = sheet.system_info
-    found = {name: int(value) for name, value in re.findall(r"(\w+) = (\d+)", features)}
+    found = {name: int(value) for name, value in re.findall(r"(\w+) = (\d{1,9})\b", features, re.ASCII)}
     return SystemInfo(n_threads=threads, n_threads_batch=batch, n_cpu=cpus, features=found)
 
 
@@ -261,48 +399,8 @@ def _decoded(sheet: Sheet) -> Decoded | None:
 
 
 def _integer(text: str | None) -> int | None:
-    return int(text) if text is not None and re.fullmatch(r"-?\d{1,18}", text) else None
+    return int(text) if text is not None and re.fullmatch(r"-?\d{1,18}", text, re.ASCII) else None
 
 
 def _float(text: str | None) -> float | None:
-    return formats.number(text) if text is not None and re.fullmatch(formats.NUMBER, text) else None
-
-
-def _bench(text: str) -> tuple[BenchTest, ...]:
-    """llama-bench's `-o json` (one array) or `-o jsonl` (an object a line)."""
-    try:
-        rows = json.loads(text)
-    except ValueError:
-        try:
-            rows = [json.loads(line) for line in text.splitlines() if line.strip()]
-        except ValueError:
-            return ()
-    if not isinstance(rows, list):
-        rows = [rows]
-    try:
-        return tuple(_bench_test(row) for row in rows if isinstance(row, dict) and "n_gen" in row)
-    except (ValidationError, KeyError, TypeError, ValueError):
-        return ()
-
-
-def _bench_test(row: Mapping[str, Any]) -> BenchTest:
-    return BenchTest(
-        build_commit=row.get("build_commit"),
-        model_type=row.get("model_type"),
-        n_threads=row.get("n_threads"),
-        n_batch=row.get("n_batch"),
-        n_ubatch=row.get("n_ubatch"),
-        n_prompt=row["n_prompt"],
-        n_gen=row["n_gen"],
-        avg_ns=row["avg_ns"],
-        stddev_ns=row["stddev_ns"],
-        avg_ts=_finite(row["avg_ts"]),
-        stddev_ts=_finite(row["stddev_ts"]),
-        samples_ns=tuple(row.get("samples_ns", ())),
-        samples_ts=tuple(row.get("samples_ts", ())),
-        fields={key: _finite(value) if isinstance(value, float) else value for key, value in row.items()},
-    )
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+    return keep.number(text) if text is not None and re.fullmatch(keep.NUMBER, text, re.ASCII) else None

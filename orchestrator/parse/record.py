@@ -4,7 +4,7 @@ Sizes are in the unit that the name ends with (MiB as llama.cpp prints them), ti
 second. What was not printed, or printed as `inf` or `nan`, is None, and `Record.missing` says why.
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -163,7 +163,10 @@ class Timings(Part):
 
 
 class BenchTest(Part):
-    """One test of llama-bench, under llama-bench's own names; `fields` holds all that it printed."""
+    """One test of llama-bench, under llama-bench's own names; `fields` holds all that it printed.
+
+    A test with both `n_prompt` and `n_gen` (`-pg`) does the one behind the other.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
@@ -174,8 +177,9 @@ class BenchTest(Part):
     n_ubatch: int | None
     n_prompt: int
     n_gen: int
-    avg_ns: int
-    stddev_ns: int
+    n_depth: Annotated[int, Field(description="Tokens in the context before the test.")] = 0
+    avg_ns: Annotated[int | None, Field(description="Mean time; a markdown table has none.")]
+    stddev_ns: int | None
     avg_ts: Annotated[float | None, Field(description="Tokens per second, mean over the repetitions.")]
     stddev_ts: float | None
     samples_ns: tuple[int, ...] = ()
@@ -183,17 +187,74 @@ class BenchTest(Part):
     fields: dict[str, Any] = {}
 
 
+class BatchedTest(Part):
+    """One row of llama-batched-bench: `n_parallel` sequences of `n_prompt` and `n_gen` tokens each.
+
+    Times in seconds, speeds in tokens per second over all sequences; None where it divided by zero.
+    """
+
+    n_prompt: int
+    n_gen: int
+    n_parallel: int
+    n_kv: Annotated[int, Field(description="Cells of the KV cache that the test needs.")]
+    t_pp_s: float | None
+    speed_pp: float | None
+    t_tg_s: float | None
+    speed_tg: float | None
+    t_s: float | None
+    speed: float | None
+
+
+class Perplexity(Part):
+    """What llama-perplexity found."""
+
+    estimate: Annotated[float | None, Field(description="Over all chunks.")]
+    error: Annotated[float | None, Field(description="Its uncertainty; builds before b1068 print none.")] = None
+    n_chunks: Annotated[int | None, Field(description="How many there were to be.")] = None
+    chunks: Annotated[
+        tuple[float | None, ...], Field(description="The running value behind each chunk; None: not a number.")
+    ] = ()
+    n_ctx: Annotated[int | None, Field(description="Tokens of a chunk.")] = None
+
+
+class SlotTiming(Part):
+    """The figures of one answer of a llama-cli that holds a server (b7348 and later, with `-lv 3`; b9151: `-lv 4`)."""
+
+    slot: int
+    task: int
+    prompt_eval: Timing | None = None
+    eval: Timing | None = None
+    total: Timing | None = None
+
+
+class Counted(Part):
+    """Lines of one kind."""
+
+    n_lines: int
+    n_recognised: int
+
+
 class Coverage(Part):
-    """How much of the log was understood."""
+    """How much of the log was understood.
+
+    A line is recognised when a format matches it and what it says is in the record (or known to be of no use to it).
+    """
 
     n_lines: Annotated[int, Field(description="Log lines that are not blank.")]
     n_unrecognised: int
-    unrecognised: Annotated[tuple[str, ...], Field(description="The first of them, cut to a readable length.")] = ()
+    categories: Annotated[
+        dict[Literal["loader", "metadata", "context", "timing", "other"], Counted],
+        Field(description="The same by what the lines are about."),
+    ] = {}
+    unrecognised: Annotated[
+        tuple[str, ...], Field(description="The first of them, each once, cut to a readable length.")
+    ] = ()
 
 
 class Record(Part):
     """All that a transcript says."""
 
+    lcpp_record: Literal[1] = 1
     command: Annotated[str | None, Field(description="The command line, where the log begins with it.")] = None
     build: Annotated[str | None, Field(description="The build line, e.g. `1 (1d1ccce)`.")] = None
     loader: Loader | None = None
@@ -205,6 +266,8 @@ class Record(Part):
     decoded: Decoded | None = None
     timings: Timings = Timings()
     bench: tuple[BenchTest, ...] = ()
+    batched: tuple[BatchedTest, ...] = ()
+    perplexity: Perplexity | None = None
     errors: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     coverage: Coverage

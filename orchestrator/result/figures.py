@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
-from orchestrator.parse.record import BenchTest, Buffer, Record, Timing
+from orchestrator.parse.record import BatchedTest, BenchTest, Buffer, Record, Timing
 from orchestrator.recipe.schema import ExpectSpec
 from orchestrator.result.schema import Check, Measured
 
@@ -16,14 +16,22 @@ _SHOWN = 60
 def measure(record: Record, peak_memory_bytes: int | None) -> Measured:
     """The figures of one run, each missing one with its reason."""
     figures: dict[str, float | int | None] = {"peak_memory_bytes": peak_memory_bytes}
+    known: dict[str, str] = {}
+    absent = "the program did not print it"
     if record.bench:
         figures |= _of_bench(record.bench)
         absent = "llama-bench does not report it"
     else:
         figures |= _of_run(record)
-        absent = "the program did not print it"
+    if record.batched:
+        figures |= _of_batched(record.batched)
+    elif record.perplexity is not None:
+        # Its timings count one evaluation that took no time.
+        for name in ("n_gen", "generation_per_second", "generation_ms"):
+            figures[name] = None
+            known[name] = "llama-perplexity generates nothing"
     names = [name for name in Measured.model_fields if name != "missing"]
-    missing = {name: _reason(record, name) or absent for name in names if figures.get(name) is None}
+    missing = {name: known.get(name) or _reason(record, name) or absent for name in names if figures.get(name) is None}
     return Measured.model_validate({**figures, "missing": missing})
 
 
@@ -68,11 +76,32 @@ def n_generated(record: Record) -> int | None:
 def _of_bench(tests: Iterable[BenchTest]) -> dict[str, float | int | None]:
     figures: dict[str, float | int | None] = {}
     for test in tests:
+        ms = None if test.avg_ns is None else test.avg_ns / 1e6
         if test.n_gen == 0:
-            figures |= {"n_prompt": test.n_prompt, "prompt_per_second": test.avg_ts, "prompt_ms": test.avg_ns / 1e6}
+            figures |= {"n_prompt": test.n_prompt, "prompt_per_second": test.avg_ts, "prompt_ms": ms}
         elif test.n_prompt == 0:
-            figures |= {"n_gen": test.n_gen, "generation_per_second": test.avg_ts, "generation_ms": test.avg_ns / 1e6}
+            figures |= {"n_gen": test.n_gen, "generation_per_second": test.avg_ts, "generation_ms": ms}
     return figures
+
+
+def _of_batched(tests: Sequence[BatchedTest]) -> dict[str, float | int | None]:
+    """The fastest test of each kind, its speed over all sequences together, its tokens those of one sequence."""
+    figures: dict[str, float | int | None] = {}
+    prompt = max(tests, key=lambda test: test.speed_pp or 0.0)
+    generation = max(tests, key=lambda test: test.speed_tg or 0.0)
+    if prompt.n_prompt:
+        figures |= {"n_prompt": prompt.n_prompt, "prompt_per_second": prompt.speed_pp, "prompt_ms": _ms(prompt.t_pp_s)}
+    if generation.n_gen:
+        figures |= {
+            "n_gen": generation.n_gen,
+            "generation_per_second": generation.speed_tg,
+            "generation_ms": _ms(generation.t_tg_s),
+        }
+    return figures
+
+
+def _ms(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds * 1e3, 3)
 
 
 # Where the record says why one of these is missing.

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Mapping
 
 from orchestrator.drive.transcript import Transcript
-from orchestrator.errors import DriveError, Interrupted, LcppError
+from orchestrator.errors import DriveError, Interrupted, LcppError, OutputLostError
+from orchestrator.parse.answer import SIMPLE_TIMES_NOTHING
 from orchestrator.parse.record import Record
 from orchestrator.recipe.schema import Program, RunSpec
 
@@ -35,8 +37,14 @@ _SIGNALS = {
 }
 
 
-def failure(transcript: Transcript, record: Record, program: Program, run: RunSpec) -> LcppError | None:
-    """Why the run did not end well; None when it did."""
+def failure(
+    transcript: Transcript, record: Record, program: Program, run: RunSpec, *, loses_output: bool = False
+) -> LcppError | None:
+    """Why the run did not end well; None when it did.
+
+    Args:
+        loses_output: this build of the program may end before all is printed.
+    """
     log = str(transcript.folder / "stderr.log")
     if transcript.stopped_by is not None:
         return _stopped(transcript, program, run, log)
@@ -51,14 +59,35 @@ def failure(transcript: Transcript, record: Record, program: Program, run: RunSp
         return DriveError(
             f"{program} ended with exit code {transcript.exit_code}{said}", where=log, hint=_advice(record)
         )
-    if record.bench or record.timings.eval or record.timings.prompt_eval:
+    if _has_needed(record, program):
         return None
-    expected = "a JSON array of tests on stdout" if program == "llama-bench" else "a line `… eval time = … ms / … runs`"
-    return DriveError(
-        f"{program} ended well, but what was needed is not in its output: {expected}{said}",
-        where=log,
-        hint="if this llama.cpp is newer than lcpp, try a newer lcpp; the transcript can be parsed again then",
-    )
+    what = f"{program} ended well, but what was needed is not in its output: {_EXPECTED.get(program, _TIMINGS)}{said}"
+    if loses_output and record.context is not None:
+        hint = "run it again when the machine is less busy: this llama.cpp may end before its last lines are printed"
+        return OutputLostError(what, where=log, hint=hint)
+    hint = "if this llama.cpp is newer than lcpp, try a newer lcpp; the transcript can be parsed again then"
+    return DriveError(what, where=log, hint=hint)
+
+
+_TIMINGS = "a line `… eval time = … ms / … runs`"
+_EXPECTED: Mapping[Program, str] = {
+    "llama-bench": "a JSON array of tests on stdout",
+    "llama-batched-bench": "a table with the columns PP, TG, B, … and the timings behind it",
+    "llama-perplexity": "a value for each chunk, and from b1068 on `Final estimate: PPL = …`",
+}
+
+
+def _has_needed(record: Record, program: Program) -> bool:
+    if program == "llama-bench":
+        return bool(record.bench)
+    if program == "llama-batched-bench":
+        # The timings stand behind the table: without them its end may be missing.
+        return bool(record.batched and record.timings.load)
+    if program == "llama-perplexity":
+        return record.perplexity is not None and record.perplexity.estimate is not None
+    if record.missing.get("timings") == SIMPLE_TIMES_NOTHING:
+        return record.generation.text is not None
+    return bool(record.timings.eval or record.timings.prompt_eval)
 
 
 def _stopped(transcript: Transcript, program: Program, run: RunSpec, log: str) -> LcppError:
@@ -106,6 +135,11 @@ def _advice(record: Record) -> str:
         ("unable to allocate", "memory is not enough: lower `run.n_ctx`, or take a smaller quantization"),
         ("n_kv_req > n_ctx", "raise `run.n_ctx`, or lower `run.n_predict`"),
         ("prompt is too long", "raise `run.n_ctx`"),
+        (
+            "you need at least",
+            "give a longer text, or lower `run.n_ctx`: a perplexity takes two contexts of text at least",
+        ),
+        ("failed to decode the batch", "raise `run.n_ctx`: it must hold all sequences of the largest test"),
         ("argument", "`run.extra_args` has an option that this llama.cpp does not know"),
     )
     return next((hint for sign, hint in advice if sign in said), "the log tells more")

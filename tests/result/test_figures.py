@@ -51,6 +51,36 @@ def test_no_timings_are_no_reason_for_missing_memory_figures() -> None:
     assert measured.missing["weights_mib"] == "the program did not print it"
 
 
+def test_the_speed_of_a_perplexity_is_that_of_its_prompt() -> None:
+    log = (
+        "perplexity: calculating perplexity over 1 chunks, n_ctx=128, batch_size=256, n_seq=2\n"
+        "Final estimate: PPL = 4140.0206 +/- 337.74363\n" + COMPLETION.format(rate="inf")
+    )
+    measured = measure(parse_run(b"", log.encode(), Layout(shape="perplexity"), ""), 1)
+    assert (measured.n_prompt, measured.prompt_per_second, measured.prompt_ms) == (16, 144.8, 110.5)
+    assert (measured.n_gen, measured.generation_per_second, measured.generation_ms) == (None, None, None)
+    assert measured.missing["generation_per_second"] == "llama-perplexity generates nothing"
+
+
+def test_a_batched_bench_counts_by_its_fastest_tests() -> None:
+    table = (
+        "|    16 |      4 |    1 |     20 |    0.412 |    38.84 |    1.308 |     3.06 |    1.720 |    11.63 |\n"
+        "|    32 |      8 |    4 |     40 |    0.001 | 47058.82 |    0.002 |     2.50 |    0.001 | 32388.66 |\n"
+    )
+    measured = measure(parse_run(table.encode(), b"", Layout(shape="batched-bench"), ""), 1)
+    assert (measured.n_prompt, measured.prompt_per_second, measured.prompt_ms) == (32, 47058.82, 1.0)
+    assert (measured.n_gen, measured.generation_per_second, measured.generation_ms) == (4, 3.06, 1308.0)
+
+
+def test_what_the_oldest_simple_does_not_measure_has_its_reason() -> None:
+    log = b"llama_new_context_with_model: kv self size  =    0.25 MB\n\n\n Hello\n\n"
+    measured = measure(parse_run(b" Paris.", log, Layout(shape="stdout"), "Hello"), 1)
+    assert measured.generation_per_second is None
+    assert measured.missing["generation_per_second"] == "llama-simple times nothing before b1283"
+    assert measured.missing["n_gen"] == "llama-simple times nothing before b1283"
+    assert measured.kv_cache_mib == 0.25
+
+
 @pytest.mark.parametrize(
     ("expect", "ok"),
     [

@@ -11,9 +11,9 @@ import pytest
 
 from orchestrator.drive.transcript import Transcript
 from orchestrator.engine.dialect import Layout
-from orchestrator.errors import DriveError, Interrupted, LcppError
+from orchestrator.errors import DriveError, Interrupted, LcppError, OutputLostError
 from orchestrator.parse.parser import parse_run
-from orchestrator.recipe.schema import RunSpec
+from orchestrator.recipe.schema import Program, RunSpec
 from orchestrator.result.outcome import failure
 
 WELL = Transcript(
@@ -69,6 +69,42 @@ def test_a_run_that_ended_badly(changes: dict[str, Any], what: str, hint: str) -
     assert what in error.what
     assert hint in (error.hint or "")
     assert error.where == "/runs/x/stderr.log"
+
+
+CONTEXT = b"llama_context: n_ctx = 256\n"
+TIMED = b"llama_perf_context_print:        load time =      10.47 ms\n"
+ROW = b"|    16 |      4 |    1 |     20 |    0.412 |    38.84 |    1.308 |     3.06 |    1.720 |    11.63 |\n"
+CALCULATING = b"perplexity: calculating perplexity over 2 chunks, n_ctx=128, batch_size=256, n_seq=2\n"
+
+
+@pytest.mark.parametrize(
+    ("program", "shape", "stdout", "stderr", "expected"),
+    [
+        ("llama-batched-bench", "batched-bench", ROW, TIMED, None),
+        ("llama-batched-bench", "batched-bench", b"", TIMED, "a table with the columns PP, TG, B"),
+        ("llama-batched-bench", "batched-bench", ROW, CONTEXT, "and the timings behind it"),
+        ("llama-perplexity", "perplexity", b"[1]2.5000,[2]2.2500,\n", CALCULATING, None),
+        ("llama-perplexity", "perplexity", b"[1]2.5000,", CALCULATING + CONTEXT, "a value for each chunk"),
+        ("llama-bench", "bench", b'[{"build_commit": "a", "n_prompt": 1, "n_gen": 0, "avg_ts": 2.0}]', b"", None),
+        ("llama-bench", "bench", b"[\n", b"", "a JSON array of tests"),
+        ("llama-simple", "stdout", b" Paris.", b"llama_model_loader: - type  f32:   21 tensors\n\n\n Hello\n\n", None),
+        ("llama-simple", "stdout", b" Paris.", b"llama_model_loader: - type  f32:   21 tensors\n", "eval time"),
+    ],
+)
+def test_each_program_must_print_what_it_is_for(
+    program: Program, shape: Any, stdout: bytes, stderr: bytes, expected: str | None
+) -> None:
+    transcript = dataclasses.replace(WELL, stdout=stdout, stderr=stderr)
+    record = parse_run(stdout, stderr, Layout(shape=shape), "Hello")
+    error = failure(transcript, record, program, RunSpec(prompt="Hello"), loses_output=True)
+    if expected is None:
+        assert error is None
+    else:
+        assert error is not None
+        assert expected in error.what
+        assert isinstance(error, OutputLostError) == (CONTEXT in stderr)
+        never_lost = failure(transcript, record, program, RunSpec(prompt="Hello"))
+        assert type(never_lost) is DriveError
 
 
 def test_ctrl_c_exits_130_and_says_what_is_kept() -> None:
