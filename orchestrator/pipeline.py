@@ -9,20 +9,29 @@ from pathlib import Path
 
 import orchestrator
 from orchestrator.drive.command import Command, check, compose
+from orchestrator.drive.conversation import check_session, compose_session
+from orchestrator.drive.dialogue import Dialogue, OnTurn
+from orchestrator.drive.notes import without
 from orchestrator.drive.session import Limits, OnOutput, Session
 from orchestrator.drive.transcript import Transcript
 from orchestrator.engine.build import Engine
+from orchestrator.engine.dialect import Dialect
 from orchestrator.engine.setup import setup_engine
-from orchestrator.errors import LcppError
+from orchestrator.errors import LcppError, OutputLostError
 from orchestrator.model.fetch import Model, fetch
 from orchestrator.parse.parser import parse_run
+from orchestrator.parse.record import Record
 from orchestrator.progress import Progress
 from orchestrator.recipe.load import LoadedRecipe
 from orchestrator.recipe.schema import Program
-from orchestrator.result import figures, outcome, store
+from orchestrator.result import answers, figures, outcome, store
+from orchestrator.result.differences import differences
 from orchestrator.result.machine import Machine, observe
-from orchestrator.result.schema import Asked, Failure, ModelFacts, Process, Ran, Result
+from orchestrator.result.schema import AnswerResult, Asked, Failure, ModelFacts, Process, Ran, Result
 from orchestrator.workspace import Workspace
+
+# A program that loses its last lines does so now and then, on a busy machine.
+_TRIES = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,16 +58,22 @@ def prepare(
 ) -> Prepared:
     """Set up what is missing: engine, then model."""
     recipe = loaded.recipe
+
+    def choose(dialect: Dialect) -> Program:
+        if loaded.prompts:
+            return check_session(recipe.run, loaded.prompts, dialect)
+        return check(recipe.run, dialect)
+
     engine = setup_engine(
         recipe.engine,
-        lambda dialect: {check(recipe.run, dialect)},
+        lambda dialect: {choose(dialect)},
         workspace,
         progress,
         base=loaded.base,
         environment=environment,
     )
     model = fetch(recipe.model, workspace, progress, base=loaded.base)
-    return Prepared(loaded=loaded, engine=engine, model=model, program=check(recipe.run, engine.dialect))
+    return Prepared(loaded=loaded, engine=engine, model=model, program=choose(engine.dialect))
 
 
 def execute(
@@ -67,32 +82,66 @@ def execute(
     *,
     environment: Mapping[str, str],
     watch: Callable[[Command], OnOutput],
+    on_turn: OnTurn | None = None,
 ) -> Outcome:
-    """Run the program, keep the transcript, read it, write the result.
+    """Run the program, keep the transcript, read it, write the result; again when the program lost its last lines.
 
     Args:
         environment: lcpp's own.
         watch: given the command, returns what is called with each piece of output as it comes.
+        on_turn: told of each prompt of a session before it is asked.
     """
+    notes: list[str] = []
+    while True:
+        made = _once(prepared, workspace, environment, watch, on_turn, tuple(notes))
+        if not isinstance(made.error, OutputLostError) or len(notes) == _TRIES - 1:
+            return made
+        notes.append(f"run {made.result.id} lost its last lines, as this llama.cpp may: it was run again")
+
+
+def _once(
+    prepared: Prepared,
+    workspace: Workspace,
+    environment: Mapping[str, str],
+    watch: Callable[[Command], OnOutput],
+    on_turn: OnTurn | None,
+    notes: tuple[str, ...],
+) -> Outcome:
     loaded, run = prepared.loaded, prepared.loaded.recipe.run
     run_id, folder = store.name_run(workspace, loaded.recipe.name or loaded.path.stem)
-    command = compose(
-        run,
-        loaded.prompt,
-        prepared.engine,
-        prepared.model,
-        folder=folder,
-        inherited=environment,
-        cache=workspace.prompts,
-    )
-    store.open_run(folder, command.prompt_file, command.prompt)
+    dialogue: Dialogue | None = None
+    if loaded.prompts:
+        held = compose_session(run, loaded.prompts, prepared.engine, prepared.model, inherited=environment)
+        command = held.command
+        dialogue = Dialogue(
+            loaded.prompts, held.talk, reset=run.history == "reset", n_predict=run.n_predict, on_turn=on_turn
+        )
+    else:
+        command = compose(
+            run,
+            loaded.prompt,
+            prepared.engine,
+            prepared.model,
+            folder=folder,
+            inherited=environment,
+            cache=workspace.prompts,
+        )
+    store.open_run(folder, command.prompt_file, command.prompt_file_text)
     machine = observe()
     limits = Limits(timeout_s=run.timeout_s, idle_timeout_s=run.idle_timeout_s, max_output_bytes=run.max_output_bytes)
-    with Session(command.argv, environment=command.environment, folder=folder) as session:
-        transcript = session.run(limits, watch(command))
-    record = parse_run(transcript.stdout, transcript.stderr, command.layout, command.prompt)
-    error = outcome.failure(transcript, record, command.program, run)
-    measured = figures.measure(record, transcript.peak_memory_bytes)
+    with Session(command.argv, environment=command.environment, folder=folder, talks=dialogue is not None) as session:
+        transcript = session.run(limits, watch(command), None if dialogue is None else dialogue.hold)
+    said: tuple[AnswerResult, ...] = ()
+    if dialogue is None:
+        record = parse_run(transcript.stdout, transcript.stderr, command.layout, command.prompt)
+        loses_output = prepared.engine.dialect.loses_output(command.program)
+        error = outcome.failure(transcript, record, command.program, run, loses_output=loses_output)
+        measured = figures.measure(record, transcript.peak_memory_bytes)
+    else:
+        said = answers.answers(dialogue.exchanges, run.n_predict)
+        record = _record_of_session(transcript, command, said)
+        error = answers.failure(transcript, record, command.program, run, said, n_prompts=len(loaded.prompts))
+        measured = answers.total(said, figures.measure(record, transcript.peak_memory_bytes))
     checks = figures.check(loaded.recipe.expect, record, measured, prepared.model.header.metadata)
     result = Result(
         lcpp_result=1,
@@ -107,15 +156,27 @@ def execute(
             recipe_digest=loaded.digest,
             overrides=loaded.overrides,
             prompt=loaded.prompt,
+            prompts=loaded.prompts,
         ),
         ran=_ran(prepared, command, transcript, machine),
         measured=measured,
-        text=record.generation.text,
+        text=record.generation.text if dialogue is None else None,
+        answers=said,
         checks=checks,
-        notes=prepared.engine.checkout.notes,
+        differences=differences(run, command, record),
+        notes=(*prepared.engine.checkout.notes, *command.notes, *notes),
         record=record,
     )
     return Outcome(result=result, path=store.save(result, workspace), error=error)
+
+
+def _record_of_session(transcript: Transcript, command: Command, said: tuple[AnswerResult, ...]) -> Record:
+    """The log's record; its text is that of all answers, one below the other."""
+    record = parse_run(b"", without(transcript.stderr), command.layout, "")
+    text = "\n".join(one.text for one in said)
+    invalid = sum(one.n_invalid_bytes for one in said)
+    generation = record.generation.model_copy(update={"text": text, "n_invalid_bytes": invalid, "end_of_text": None})
+    return record.model_copy(update={"generation": generation})
 
 
 def _ran(prepared: Prepared, command: Command, transcript: Transcript, machine: Machine) -> Ran:

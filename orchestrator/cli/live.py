@@ -40,11 +40,24 @@ class LiveAnswer:
         self._raw: dict[Stream, bytearray] = {"stdout": bytearray(), "stderr": bytearray(), "stdin": bytearray()}
         self._drawn_at = 0.0
         self._arrivals: list[float] = []
+        self._turn = ""
+
+    def turn(self, number: int, n_prompts: int, prompt: str) -> None:
+        """Begin with a prompt of a session."""
+        self._turn = f"prompt {number} of {n_prompts}"
+        self._forget()
 
     def watch(self, command: Command) -> Watcher:
         """Begin with a run."""
         self._command = command
+        self._forget()
         return self._on_output
+
+    def _forget(self) -> None:
+        for raw in self._raw.values():
+            raw.clear()
+        self._arrivals.clear()
+        self._drawn_at = 0.0
 
     def close(self) -> None:
         """Take the live view off the screen; the answer is printed whole by whoever called."""
@@ -69,7 +82,12 @@ class LiveAnswer:
             lines.clean(bytes(self._raw[stream]).decode(errors="replace").rstrip("\ufffd"))
             for stream in ("stdout", "stderr")
         )
-        text = answer.separate(stdout, stderr, command.layout, command.prompt).text
+        if self._turn:
+            text: str | None = stdout
+        elif not command.prompt:
+            text = None
+        else:
+            text = answer.separate(stdout, stderr, command.layout, command.prompt).text
         if text is None:
             # Not there yet: what has come so far was the loader's.
             self._arrivals.clear()
@@ -79,7 +97,8 @@ class LiveAnswer:
 
         height = max(3, self._console.height - 4)
         shown = "\n".join(Settings.safe(text).splitlines()[-height:])
-        view = Text.assemble(shown, "\n", (self._rate(), "dim"))
+        foot = f"{self._turn}  {self._rate()}".strip()
+        view = Text.assemble(shown, "\n", (foot, "dim"))
         if self._live is None:
             self._live = Live(view, console=self._console, auto_refresh=False, transient=True)
             self._live.start()

@@ -42,7 +42,9 @@ def run(settings: Settings, recipe: Path, overrides: tuple[str, ...], as_json: b
 
         live = LiveAnswer(Console())
         try:
-            outcome = execute(prepared, workspace, environment=settings.environment, watch=live.watch)
+            outcome = execute(
+                prepared, workspace, environment=settings.environment, watch=live.watch, on_turn=live.turn
+            )
         finally:
             live.close()
     if as_json:

@@ -9,7 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.cli.settings import Settings
-from orchestrator.result.schema import Measured, Result
+from orchestrator.result.schema import AnswerResult, Measured, Result
+
+_SHOWN = 100
 
 
 def show(result: Result, path: Path, console: Console) -> None:
@@ -18,6 +20,8 @@ def show(result: Result, path: Path, console: Console) -> None:
         # Words are wrapped for a reader; a file gets the lines as they are.
         console.print(Text(Settings.safe(result.text.strip("\n"))), soft_wrap=not console.is_terminal)
         console.print()
+    for number, answer in enumerate(result.answers, 1):
+        _answer(answer, f"{number} of {len(result.asked.prompts)}", console)
     console.print(_figures(result))
     for check in result.checks:
         if check.ok:
@@ -29,6 +33,27 @@ def show(result: Result, path: Path, console: Console) -> None:
     for note in result.notes:
         console.print(Text(f"note: {Settings.safe(note)}", style="dim"), soft_wrap=True)
     console.print(Text(f"result: {path}", style="dim"), soft_wrap=True)
+
+
+def _answer(answer: AnswerResult, place: str, console: Console) -> None:
+    """One prompt of a session, its answer, and its figures in a line."""
+    console.print(Text(f"[{place}] > {_short(Settings.safe(answer.prompt))}", style="bold"), soft_wrap=True)
+    shown = answer.text if answer.error is None else answer.error
+    console.print(Text(Settings.safe(shown.strip("\n"))), soft_wrap=not console.is_terminal)
+    ends = {"end": "", "limit": "cut at n_predict", None: ""}
+    parts = [
+        "broken off" if not answer.whole and answer.error is None else ends[answer.ended_by],
+        "" if answer.n_gen is None else f"{answer.n_gen} tokens",
+        "" if answer.generation_per_second is None else f"{answer.generation_per_second:.2f} tokens/s",
+        f"{answer.wall_s:.2f} s",
+    ]
+    console.print(Text(", ".join(part for part in parts if part), style="dim"), soft_wrap=True)
+    console.print()
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _SHOWN else line[: _SHOWN - 1] + "…"
 
 
 def _figures(result: Result) -> Table:
@@ -49,6 +74,7 @@ def _figures(result: Result) -> Table:
         ("memory", _memory(measured)),
         ("wall / CPU time", f"{ran.process.wall_s:.2f} s / {_seconds(ran.process.cpu_s)}"),
     ]
+    rows += [(one.name, f"asked {one.asked}, ran {one.reported}") for one in result.differences]
     for label, value in rows:
         if value:
             table.add_row(label, Settings.safe(value))

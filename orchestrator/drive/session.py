@@ -1,7 +1,8 @@
 """pexpect behind one narrow class: start a program on a terminal of its own, watch it, stop it, keep what it printed.
 
-Standard output and input are the pseudo-terminal, so that the program prints each token as it comes; standard error
-is a pipe of its own, so that log lines and the answer cannot be mixed up.
+Standard output is the pseudo-terminal, so that the program prints each token as it comes; standard error is a pipe of
+its own, so that log lines and the answer cannot be mixed up. Standard input is empty, or, for a program that is talked
+to, the terminal too.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 import pexpect
 import ptyprocess
 
+from orchestrator.drive import threads
 from orchestrator.drive.transcript import StoppedBy, Stream, Tape, Transcript
 from orchestrator.errors import DriveError
 from orchestrator.process import die_with_parent
@@ -35,6 +37,12 @@ OnOutput = Callable[[Stream, bytes, float], None]
 _READ_BYTES = 1 << 16
 _SAMPLE_EVERY_S = 0.1
 _DRAIN_S = 1.0
+# How often a program that pauses behind its prompt mark is asked whether it waits; and for how long it must have been
+# quiet where the kernel does not tell what its threads do.
+_ASK_EVERY_S = 0.002
+_QUIET_S = 0.5
+# A piece of input: small enough that writing one never takes long.
+_WRITE_BYTES = 2048
 # The ladder: how long each signal may take to work before the next, harder one.
 _LADDER = ((signal.SIGINT, 3.0), (signal.SIGTERM, 2.0), (signal.SIGKILL, 5.0))
 _PEAK = re.compile(rb"^VmHWM:\s*(\d+) kB", re.MULTILINE)
@@ -49,6 +57,18 @@ class Limits:
     max_output_bytes: int
 
 
+class Ended(Exception):
+    """The program is gone while somebody waits for it. Caught in `Session.run`."""
+
+
+class _Stopped(Exception):
+    """A limit was reached."""
+
+    def __init__(self, by: StoppedBy) -> None:
+        super().__init__(by)
+        self.by: StoppedBy = by
+
+
 if TYPE_CHECKING:
     _PexpectSpawn = pexpect.spawn[bytes]
 else:
@@ -58,8 +78,9 @@ else:
 class _Spawn(_PexpectSpawn):
     """pexpect's spawn, letting one more descriptor through to the child: its standard error."""
 
-    def __init__(self, program: str, args: list[str], *, stderr: int, **settings: Any) -> None:
+    def __init__(self, program: str, args: list[str], *, stderr: int, talks: bool, **settings: Any) -> None:
         self._stderr = stderr
+        self._talks = talks
         self._die_with_lcpp = die_with_parent(signal.SIGKILL)
         super().__init__(program, args, preexec_fn=self._in_child, **settings)
 
@@ -71,18 +92,33 @@ class _Spawn(_PexpectSpawn):
         # No translation of "\n" to "\r\n": the bytes of the answer stay exact.
         attributes = termios.tcgetattr(1)
         attributes[1] &= ~termios.OPOST
+        if self._talks:
+            # Nor of what is typed: no special characters, no echo, no lines (which the kernel cuts at 4,095 bytes).
+            attributes[0] = 0
+            attributes[3] = 0
+            attributes[6][termios.VMIN], attributes[6][termios.VTIME] = 1, 0
         termios.tcsetattr(1, termios.TCSANOW, attributes)
         os.dup2(self._stderr, 2)
         os.close(self._stderr)
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        if not self._talks:
+            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         self._die_with_lcpp()
 
 
 class Session:
-    """One run of one program. Use it as a context manager: on leaving, the program is gone, whatever happened."""
+    """One run of one program. Use it as a context manager: on leaving, the program is gone, whatever happened.
 
-    def __init__(self, argv: Sequence[str], *, environment: Mapping[str, str], folder: Path) -> None:
+    Whoever talks to the program (`run` with `talk`) uses `send`, `wait_for_prompt`, `interrupt` and `wait_for_end`, and
+    reads what came with `since`.
+    """
+
+    def __init__(
+        self, argv: Sequence[str], *, environment: Mapping[str, str], folder: Path, talks: bool = False
+    ) -> None:
         """Start `argv` in `folder`, where the transcript is kept too.
+
+        Args:
+            talks: standard input is the terminal, in raw mode without echo; else it is empty.
 
         Raises:
             DriveError: it does not start.
@@ -101,6 +137,7 @@ class Session:
                 self.argv[0],
                 list(self.argv[1:]),
                 stderr=far_end,
+                talks=talks,
                 env=dict(environment),
                 cwd=str(folder),
                 timeout=None,
@@ -122,7 +159,12 @@ class Session:
         self._child.delayafterclose = self._child.process.delayafterclose = 0.0
         self._pid: int = self._child.process.pid
         os.set_blocking(self._stderr, False)
+        # Never wait for a program that does not read what is typed.
+        os.set_blocking(self._child.fileno(), False)
         self._open: dict[int, Stream] = {self._child.fileno(): "stdout", self._stderr: "stderr"}
+        self._limits = Limits(timeout_s=0, idle_timeout_s=0, max_output_bytes=0)
+        self._on_output: OnOutput | None = None
+        self._last_output = self._sampled = self._start
 
     def __enter__(self) -> Session:
         return self
@@ -137,17 +179,29 @@ class Session:
         os.close(self._stderr)
         self._tape.__exit__()
 
-    def run(self, limits: Limits, on_output: OnOutput) -> Transcript:
-        """Watch the program until it ends, or until a limit or Ctrl-C stops it, and return all of it."""
+    def run(self, limits: Limits, on_output: OnOutput, talk: Callable[[Session], None] | None = None) -> Transcript:
+        """Watch the program until it ends, or until a limit or Ctrl-C stops it, and return all of it.
+
+        Args:
+            talk: called once, to talk to the program; when it returns, the program is watched until its end.
+        """
+        self._limits, self._on_output = limits, on_output
         stopped_by: StoppedBy | None = None
         try:
-            stopped_by = self._watch(limits, on_output)
+            with contextlib.suppress(Ended):
+                if talk is not None:
+                    talk(self)
+                while True:
+                    self._pump(_SAMPLE_EVERY_S)
+        except _Stopped as stopped:
+            stopped_by = stopped.by
         except KeyboardInterrupt:
             stopped_by = "interrupt"
+        self._on_output = None
         if stopped_by is not None:
-            self._stop(limits)
-        self._drain(limits)
-        wall_s = time.monotonic() - self._start
+            self._stop()
+        self._drain()
+        wall_s = self.now_s
         self._child.close(force=True)
         cpu_s = _children_cpu_s() - self._cpu_before
         return Transcript(
@@ -165,26 +219,107 @@ class Session:
             folder=self.folder,
         )
 
-    def _watch(self, limits: Limits, on_output: OnOutput) -> StoppedBy | None:
-        """Read until the program is gone; the name of the limit that it ran into, if any."""
-        last_output = sampled = self._start
-        while True:
-            now = time.monotonic()
-            if now - self._start > limits.timeout_s:
-                return "timeout"
-            if now - last_output > limits.idle_timeout_s:
-                return "idle_timeout"
-            if self._tape.n_bytes > limits.max_output_bytes:
-                return "output_limit"
-            if self._read(_SAMPLE_EVERY_S, limits, on_output):
-                last_output = time.monotonic()
-            elif self._gone():
-                return None
-            if now - sampled >= _SAMPLE_EVERY_S or last_output > now:
-                self._sample()
-                sampled = now
+    @property
+    def now_s(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self._start
 
-    def _read(self, wait_s: float, limits: Limits, on_output: OnOutput | None) -> bool:
+    def size(self, stream: Stream) -> int:
+        """Bytes that have come from `stream` so far."""
+        return self._tape.size(stream)
+
+    def since(self, stream: Stream, begin: int) -> bytes:
+        """What has come from `stream` behind its first `begin` bytes."""
+        return self._tape.read(stream, begin)
+
+    def first_after(self, stream: Stream, begin: int) -> float | None:
+        """When the first byte behind the first `begin` bytes of `stream` came; None: none came."""
+        return self._tape.first_after(stream, begin)
+
+    def send(self, data: bytes) -> None:
+        """Type `data`, taking what the program prints meanwhile.
+
+        Raises:
+            Ended: the program is gone.
+        """
+        terminal = self._child.fileno()
+        self._tape.add("stdin", data, self.now_s)
+        rest = memoryview(data)
+        while rest:
+            _, ready, _ = select.select([], [terminal], [], 0)
+            if ready:
+                with contextlib.suppress(BlockingIOError):
+                    try:
+                        rest = rest[os.write(terminal, rest[:_WRITE_BYTES]) :]
+                    except OSError as error:
+                        if error.errno != errno.EIO:
+                            raise
+                        raise Ended from None
+            self._pump(0 if ready else _ASK_EVERY_S)
+        # An answer may take its time from here.
+        self._last_output = time.monotonic()
+
+    def wait_for_prompt(self, mark: bytes, begin: int) -> None:
+        """Wait until the program has printed something that ends with `mark` and waits for input.
+
+        Behind the mark comes nothing, and a thread of the program waits for standard input while all others sleep:
+        so it does not matter what an answer looks like. The program is asked only when its output pauses there.
+
+        Args:
+            begin: how much it had printed on standard output before; what came later counts.
+
+        Raises:
+            Ended: the program is gone.
+        """
+        while True:
+            ends = self.size("stdout") >= begin + len(mark) and self._tape.ends_with("stdout", mark)
+            if self._pump(_ASK_EVERY_S if ends else _SAMPLE_EVERY_S) or not ends:
+                continue
+            waits = threads.wait_for_input(self._pid)
+            if waits is None:
+                waits = time.monotonic() - self._last_output > _QUIET_S
+            # Once more: what was printed before the question lies in the pipes now.
+            if waits and not self._pump(0):
+                return
+
+    def interrupt(self) -> None:
+        """Send Ctrl-C to the program."""
+        self._signal(signal.SIGINT)
+
+    def wait_for_end(self, patience_s: float) -> None:
+        """Wait until the program is gone; after `patience_s` make it go."""
+        end = time.monotonic() + patience_s
+        with contextlib.suppress(Ended):
+            while time.monotonic() < end:
+                self._pump(_SAMPLE_EVERY_S)
+            self._stop()
+
+    def _pump(self, wait_s: float) -> bool:
+        """Take what is there, waiting at most `wait_s` for it; whether anything came.
+
+        Raises:
+            Ended: nothing came, and the program is gone.
+            _Stopped: a limit is reached.
+        """
+        now = time.monotonic()
+        limits = self._limits
+        if now - self._start > limits.timeout_s:
+            raise _Stopped("timeout")
+        if now - self._last_output > limits.idle_timeout_s:
+            raise _Stopped("idle_timeout")
+        if self._tape.n_bytes > limits.max_output_bytes:
+            raise _Stopped("output_limit")
+        came = self._read(wait_s)
+        if came:
+            self._last_output = time.monotonic()
+        elif self._gone():
+            raise Ended
+        if now - self._sampled >= _SAMPLE_EVERY_S or self._last_output > now:
+            self._sample()
+            self._sampled = now
+        return came
+
+    def _read(self, wait_s: float) -> bool:
         """Take what is there, waiting at most `wait_s` for it; whether anything came."""
         if not self._open:
             time.sleep(min(wait_s, 0.005))
@@ -199,11 +334,11 @@ class Session:
                 continue
             came = True
             at_s = time.monotonic() - self._start
-            room = limits.max_output_bytes + _READ_BYTES - self._tape.n_bytes
+            room = self._limits.max_output_bytes + _READ_BYTES - self._tape.n_bytes
             if room > 0:
                 self._tape.add(stream, data[:room], at_s)
-            if on_output is not None:
-                on_output(stream, data, at_s)
+            if self._on_output is not None:
+                self._on_output(stream, data, at_s)
         return came
 
     def _take(self, descriptor: int) -> bytes:
@@ -220,7 +355,7 @@ class Session:
                 return b""
             raise
 
-    def _stop(self, limits: Limits) -> None:
+    def _stop(self) -> None:
         """Interrupt, terminate, kill; what the program still prints meanwhile is kept."""
         for sig, patience_s in _LADDER:
             self._signal(sig)
@@ -228,14 +363,14 @@ class Session:
             with contextlib.suppress(KeyboardInterrupt):
                 end = time.monotonic() + patience_s
                 while time.monotonic() < end:
-                    if not self._read(0.05, limits, None) and self._gone():
+                    if not self._read(0.05) and self._gone():
                         return
 
-    def _drain(self, limits: Limits) -> None:
+    def _drain(self) -> None:
         """Take what is left in the pipes. A grandchild may hold them open, so not for ever."""
         end = time.monotonic() + _DRAIN_S
         while self._open and time.monotonic() < end:
-            self._read(0.05, limits, None)
+            self._read(0.05)
 
     def _signal(self, sig: int) -> None:
         # The child leads a session of its own, so this reaches all of its processes and nothing else.

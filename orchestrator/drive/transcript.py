@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from io import RawIOBase
+from io import FileIO
 from pathlib import Path
 from typing import Literal
 
 from orchestrator.workspace import disk_errors
 
 Stream = Literal["stdout", "stderr", "stdin"]
+_OUTPUTS: tuple[Stream, ...] = ("stdout", "stderr")
 StoppedBy = Literal["timeout", "idle_timeout", "output_limit", "interrupt"]
 
 
@@ -29,7 +30,7 @@ class Transcript:
     exit_code, signal: exactly one of them is set.
     stopped_by: why lcpp stopped the program; None when it ended by itself.
     peak_memory_bytes: the child's VmHWM, read while it ran.
-    folder: where stdout.log, stderr.log and timeline.tsv lie.
+    folder: where stdout.log, stderr.log and timeline.tsv lie, and stdin.log where something was typed.
     """
 
     argv: tuple[str, ...]
@@ -54,7 +55,9 @@ class Tape:
         self.timeline: list[Chunk] = []
         self._raw: dict[Stream, bytearray] = {"stdout": bytearray(), "stderr": bytearray(), "stdin": bytearray()}
         # Unbuffered: what has arrived survives even a kill -9 of lcpp.
-        self._files = {stream: (folder / f"{stream}.log").open("wb", buffering=0) for stream in ("stdout", "stderr")}
+        self._files: dict[Stream, FileIO] = {}
+        for stream in _OUTPUTS:
+            self._files[stream] = (folder / f"{stream}.log").open("wb", buffering=0)
         self._times = (folder / "timeline.tsv").open("wb", buffering=0)
 
     def __enter__(self) -> Tape:
@@ -79,16 +82,37 @@ class Tape:
         chunk = Chunk(at_s=at_s, stream=stream, n_bytes=len(data))
         self.timeline.append(chunk)
         with disk_errors("keep the transcript", self.folder):
-            if stream in self._files:
-                _write(self._files[stream], data)
+            if stream not in self._files:
+                # Most programs are not typed to.
+                self._files[stream] = (self.folder / f"{stream}.log").open("wb", buffering=0)
+            _write(self._files[stream], data)
             _write(self._times, f"{at_s:.6f}\t{stream}\t{len(data)}\n".encode())
 
-    def read(self, stream: Stream) -> bytes:
-        """All that has come from `stream`."""
-        return bytes(self._raw[stream])
+    def read(self, stream: Stream, begin: int = 0) -> bytes:
+        """All that has come from `stream`, behind its first `begin` bytes."""
+        return bytes(memoryview(self._raw[stream])[begin:])
+
+    def size(self, stream: Stream) -> int:
+        """Bytes that have come from `stream`."""
+        return len(self._raw[stream])
+
+    def first_after(self, stream: Stream, begin: int) -> float | None:
+        """When the byte behind the first `begin` bytes of `stream` came; None: it did not."""
+        end = len(self._raw[stream])
+        found: float | None = None
+        for chunk in reversed(self.timeline):
+            if end <= begin:
+                break
+            if chunk.stream == stream:
+                found, end = chunk.at_s, end - chunk.n_bytes
+        return found
+
+    def ends_with(self, stream: Stream, mark: bytes) -> bool:
+        """Whether the last that came from `stream` is `mark`."""
+        return self._raw[stream].endswith(mark)
 
 
-def _write(file: RawIOBase, data: bytes) -> None:
+def _write(file: FileIO, data: bytes) -> None:
     """Write all of it: an unbuffered file may take a part only, as when the disk is nearly full."""
     rest = memoryview(data)
     while rest:

@@ -21,6 +21,8 @@ MAX_FILE_BYTES = 8 * 1024 * 1024
 MAX_PROMPT_BYTES = 4_000_000
 MAX_PROMPTS = 10_000
 _SUFFIXES = (".yaml", ".yml")
+# What no argument can carry, and the halves of characters that JSON may hold.
+_NO_TEXT = re.compile("[\\0\\ud800-\\udfff]")
 _LATER = ("history", "n_parallel")
 
 
@@ -194,7 +196,7 @@ def _prompts(recipe: Recipe, base: Path, tree: Table) -> tuple[str, ...]:
             except (ValueError, RecursionError) as error:
                 raise fail(f"has no JSON in line {number}: {visible(str(error), 200)}") from None
             prompt = said.get("prompt") if isinstance(said, dict) else said
-        if not isinstance(prompt, str) or not prompt or "\0" in prompt:
+        if not isinstance(prompt, str) or not prompt or _NO_TEXT.search(prompt):
             raise fail(f'has no prompt in line {number}: "a text" or {{"prompt": "a text"}} was expected')
         prompts.append(prompt)
         if len(prompts) > MAX_PROMPTS:

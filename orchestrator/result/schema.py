@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from orchestrator.engine.manifest import Manifest
 from orchestrator.parse.record import Record
 from orchestrator.recipe.schema import Program, Recipe
+from orchestrator.result.differences import Difference
 from orchestrator.result.machine import Machine
 
 FORMAT_VERSION = 1
@@ -30,6 +31,7 @@ class Asked(Piece):
     recipe_digest: Annotated[str, Field(description="SHA-256 of the recipe's content and prompt, in hex.")]
     overrides: tuple[str, ...]
     prompt: str | None
+    prompts: Annotated[tuple[str, ...], Field(description="Of a session.")] = ()
 
 
 class ModelFacts(Piece):
@@ -74,7 +76,7 @@ class Ran(Piece):
 
 
 class Measured(Piece):
-    """The figures people look for first. For a bench: the means over its repetitions."""
+    """The figures people look for first. For a bench: the means over its repetitions. For a session: of all answers."""
 
     n_prompt: Annotated[int | None, Field(description="Prompt tokens that were processed.")] = None
     n_gen: Annotated[int | None, Field(description="Generated tokens.")] = None
@@ -91,6 +93,30 @@ class Measured(Piece):
     compute_mib: float | None = None
     output_mib: float | None = None
     peak_memory_bytes: int | None = None
+    missing: Annotated[dict[str, str], Field(description="For each figure that is None: why.")] = {}
+
+
+class AnswerResult(Piece):
+    """One prompt of a session and what came of it."""
+
+    prompt: str
+    text: Annotated[str, Field(description="The generated text, exactly; of a broken answer, what came of it.")]
+    whole: Annotated[bool, Field(description="The answer came to its end.")]
+    error: Annotated[str | None, Field(description="What the program said in place of an answer.")] = None
+    ended_by: Annotated[
+        Literal["end", "limit"] | None, Field(description="end: the model ended the text. limit: n_predict did.")
+    ] = None
+    n_prompt: Annotated[int | None, Field(description="Prompt tokens that were processed, without cached ones.")] = None
+    n_gen: Annotated[int | None, Field(description="Generated tokens, without the one that ends the text.")] = None
+    prompt_per_second: float | None = None
+    generation_per_second: float | None = None
+    prompt_ms: float | None = None
+    generation_ms: float | None = None
+    first_output_s: Annotated[
+        float | None, Field(description="From the prompt to the first output, by lcpp's own clock.")
+    ] = None
+    wall_s: Annotated[float, Field(description="From the prompt to the next prompt mark, by lcpp's own clock.")]
+    n_invalid_bytes: Annotated[int, Field(description="Bytes of the text that are not UTF-8, shown as U+FFFD.")] = 0
     missing: Annotated[dict[str, str], Field(description="For each figure that is None: why.")] = {}
 
 
@@ -126,8 +152,12 @@ class Result(Piece):
     asked: Asked
     ran: Ran
     measured: Measured
-    text: Annotated[str | None, Field(description="The generated text, exactly.")]
+    text: Annotated[str | None, Field(description="The generated text, exactly; None for a session: see `answers`.")]
+    answers: Annotated[tuple[AnswerResult, ...], Field(description="Of a session, in order; as far as it came.")] = ()
     checks: tuple[Check, ...]
+    differences: Annotated[
+        tuple[Difference, ...], Field(description="Settings that the program reports otherwise than they were asked.")
+    ] = ()
     notes: Annotated[tuple[str, ...], Field(description="Fall-backs taken on the way.")]
     record: Record
 

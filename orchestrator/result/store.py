@@ -17,13 +17,12 @@ def name_run(workspace: Workspace, name: str) -> tuple[str, Path]:
     return run_id, workspace.runs / run_id
 
 
-def open_run(folder: Path, prompt_file: Path | None, prompt: str) -> None:
-    """Make the run's folder and, where the program is to read one, the file with the prompt."""
+def open_run(folder: Path, prompt_file: Path | None, text: str) -> None:
+    """Make the run's folder and, where the program is to read one, the file that brings it the prompt."""
     with disk_errors("make a folder for the run", folder):
         folder.mkdir(parents=True)
         if prompt_file is not None:
-            # The program takes one line end off the end of the file.
-            prompt_file.write_text(prompt + "\n", encoding="utf-8", newline="")
+            prompt_file.write_text(text, encoding="utf-8", newline="")
 
 
 def save(result: Result, workspace: Workspace) -> Path:

@@ -14,7 +14,7 @@ def test_ids_are_apart_and_tell_the_recipe(tmp_path: Path) -> None:
     assert not (tmp_path / "runs").exists()
 
 
-def test_the_prompt_file_ends_with_the_line_end_that_the_program_takes_off(tmp_path: Path) -> None:
+def test_the_prompt_file_holds_the_text_byte_for_byte(tmp_path: Path) -> None:
     folder = tmp_path / "runs/one"
     open_run(folder, folder / "prompt.txt", "two\r\nlines\n")
-    assert (folder / "prompt.txt").read_bytes() == b"two\r\nlines\n\n"
+    assert (folder / "prompt.txt").read_bytes() == b"two\r\nlines\n"

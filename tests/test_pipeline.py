@@ -1,0 +1,83 @@
+"""The walk from a recipe to a result, with a program that loses its last lines now and then."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from orchestrator.errors import OutputLostError
+from orchestrator.pipeline import Outcome, Prepared, execute
+from orchestrator.recipe.load import load
+from orchestrator.workspace import Workspace
+from tests.drive.test_command import MODEL, engine
+
+# Prints what llama-completion prints: whole at the call whose number it is told, else without the last lines.
+PROGRAM = """#!/bin/sh
+case "$1" in --help|--version) echo x; exit;; esac
+n=$(($(cat "$0.calls" 2>/dev/null || echo 0) + 1))
+echo $n > "$0.calls"
+echo "llama_context: n_ctx = 256" >&2
+printf " Paris."
+if [ $n -ge WHOLE ]; then
+    printf "\\n\\n"
+    echo "common_perf_print:        load time =      10.00 ms" >&2
+    echo "common_perf_print: prompt eval time =      20.00 ms /     5 tokens (    4.00 ms per token,   250.00 tokens per second)" >&2
+    echo "common_perf_print:        eval time =      30.00 ms /     2 runs   (   15.00 ms per token,    66.67 tokens per second)" >&2
+fi
+"""
+RECIPE = """lcpp: 1
+model: {source: path, path: m.gguf}
+run: {prompt: The capital of France is, n_predict: 3}
+"""
+
+
+def run(folder: Path, *, build: int, whole_at: int) -> Outcome:
+    (folder / "bin").mkdir()
+    program = folder / "bin/x"
+    program.write_text(PROGRAM.replace("WHOLE", str(whole_at)))
+    program.chmod(0o755)
+    recipe = folder / "r.yaml"
+    recipe.write_text(RECIPE)
+    prepared = Prepared(
+        loaded=load(recipe),
+        engine=replace(engine(build), directory=folder),
+        model=MODEL,
+        program="llama-completion",
+    )
+    workspace = Workspace(vendor=folder / "vendor", runs=folder / "runs")
+    return execute(
+        prepared,
+        workspace,
+        environment={"PATH": "/usr/bin:/bin"},
+        watch=lambda command: lambda stream, data, at_s: None,
+    )
+
+
+def test_a_run_that_lost_its_last_lines_is_made_again_and_says_so(tmp_path: Path) -> None:
+    made = run(tmp_path, build=9445, whole_at=3)
+    assert made.error is None
+    assert made.result.text == " Paris."
+    assert made.result.measured.generation_per_second == 66.67
+    lost = [note for note in made.result.notes if "lost its last lines" in note]
+    assert len(lost) == 2
+    # Nothing is thrown away: the runs that were lost are there as failed ones.
+    kept = sorted((tmp_path / "runs").glob("*.json"))
+    assert len(kept) == 3
+    assert [path.stem in " ".join(lost) for path in kept].count(True) == 2
+
+
+def test_it_is_given_up_after_some_tries(tmp_path: Path) -> None:
+    made = run(tmp_path, build=9445, whole_at=99)
+    assert isinstance(made.error, OutputLostError)
+    assert made.result.status == "failed"
+    assert (tmp_path / "bin/x.calls").read_text().strip() == "4"
+
+
+@pytest.mark.parametrize("build", [7400, 8969])
+def test_a_build_that_does_not_lose_lines_is_not_run_again(tmp_path: Path, build: int) -> None:
+    made = run(tmp_path, build=build, whole_at=99)
+    assert made.error is not None
+    assert not isinstance(made.error, OutputLostError)
+    assert len(list((tmp_path / "runs").glob("*.json"))) == 1
