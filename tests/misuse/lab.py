@@ -165,7 +165,7 @@ class Terminal:
     def finish(self) -> Finished:
         """Wait for its end."""
         self._child.expect(pexpect.EOF)
-        screen = _ESCAPES.sub("", (self._child.before or b"").decode()).replace("\r", "\n")
+        screen = _ESCAPES.sub("", (self._child.before or b"").decode(errors="replace")).replace("\r", "\n")
         self._child.close()
         code = self._child.exitstatus
         return Finished(-(self._child.signalstatus or 0) if code is None else code, "", screen)
