@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import importlib
 import io
 import os
 import sys
@@ -14,6 +13,7 @@ from pathlib import Path
 import click
 
 import orchestrator
+from orchestrator.cli.lazy import LazyGroup
 from orchestrator.cli.settings import Settings
 from orchestrator.errors import Interrupted, LcppError, WorkspaceError
 
@@ -25,46 +25,13 @@ _COMMANDS = {
     "run": ("orchestrator.cli.run:run", "Run a recipe; set up what is missing first."),
     "parse": ("orchestrator.cli.parse:parse", "Turn a llama.cpp log into structured JSON."),
     "doctor": ("orchestrator.cli.doctor:doctor", "Show what this machine has and lacks, and what mends it."),
-    "recipe": ("orchestrator.cli.recipe:recipe", "Check recipes, start a new one, print the JSON Schemas."),
+    "model": ("orchestrator.cli.model:model", "Inspect, list, fit, imitate and verify models."),
+    "recipe": ("orchestrator.cli.recipe:recipe", "Check recipes, start a new one, pin one, print the JSON Schemas."),
     "engine": ("orchestrator.cli.engine:engine", "List and remove builds of llama.cpp."),
 }
 
 
-class _Lazy(click.Group):
-    """A group whose commands are imported when they are called."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if name not in _COMMANDS:
-            return None
-        module, _, attribute = _COMMANDS[name][0].partition(":")
-        command = getattr(importlib.import_module(module), attribute)
-        if not isinstance(command, click.Command):
-            raise TypeError(f"{module}:{attribute} is no command")
-        return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        try:
-            return super().resolve_command(ctx, args)
-        except click.UsageError as error:
-            # Imported here: hardly ever needed.
-            from difflib import get_close_matches
-
-            near = get_close_matches(args[0], _COMMANDS, n=1)
-            if not near:
-                raise
-            raise click.UsageError(f"{error.message} Did you mean '{near[0]}'?", ctx) from error
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, short) for name, (_, short) in _COMMANDS.items()])
-
-
-@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, lazy=_COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(orchestrator.__version__, prog_name="lcpp", message="%(prog)s %(version)s")
 def cli() -> None:
     """How well does this model run on that machine, with that llama.cpp, and can I trust the number?

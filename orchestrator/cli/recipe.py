@@ -1,4 +1,4 @@
-"""`lcpp recipe`: check, schema, new."""
+"""`lcpp recipe`: check, schema, new, pin."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from orchestrator.cli.settings import Settings
 
 @click.group()
 def recipe() -> None:
-    """Check recipes, start a new one, print the JSON Schemas."""
+    """Check recipes, start a new one, pin one, print the JSON Schemas."""
 
 
 @recipe.command()
@@ -52,3 +52,26 @@ def new(name: str) -> None:
     from orchestrator.recipe.template import new_recipe
 
     click.echo(new_recipe(name), nl=False)
+
+
+@recipe.command()
+@click.argument("recipe_file", type=click.Path(path_type=Path), metavar="RECIPE")
+@click.option("--update", is_flag=True, help="Write size and hash anew where the recipe has others.")
+@click.pass_obj
+def pin(settings: Settings, recipe_file: Path, update: bool) -> None:
+    """Write the exact bytes that RECIPE means today into it: the engine's commit, the model's commit, size and hash.
+
+    Comments and layout stay. From then on, other bytes are refused. What a branch or tag was called is kept as a
+    comment.
+    """
+    from orchestrator.pinning import find_pins
+    from orchestrator.recipe.load import load
+    from orchestrator.recipe.pin import pin as write
+
+    loaded = load(recipe_file)
+    changes = write(loaded, find_pins(loaded, settings.workspace, settings.progress, update=update))
+    settings.close()
+    for change in changes:
+        was = "" if change.before in (None, change.after) else f" (was {change.before})"
+        click.echo(settings.safe(f"{change.key}: {change.after}{was}"))
+    click.echo(f"{recipe_file}: {'pinned' if changes else 'was pinned already'}")

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import struct
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NoReturn
@@ -30,7 +30,7 @@ DEFAULT_ALIGNMENT = 32
 # enough that a file made of nothing but header is refused in seconds.
 MAX_HEADER_BYTES = 256 * 1024 * 1024
 MAX_KEYS = 65_536
-MAX_TENSORS = 131_072
+MAX_TENSORS = 32_768
 MAX_ARRAY_STRINGS = 4_000_000
 MAX_KEY_BYTES = 65_535
 MAX_STRING_BYTES = 4 * 1024 * 1024
@@ -43,7 +43,10 @@ MAX_NAME_BYTES = 63  # GGML_MAX_NAME - 1
 MAX_KEPT_NUMBERS = 1024
 MAX_KEPT_STRINGS = 64
 
-_CHUNK_BYTES = 256 * 1024
+# How much is read at a time: a small piece, or what the arrays ahead will surely need. Over a network a piece costs a
+# request, and what is read beyond the header is wasted.
+_CHUNK_BYTES = 64 * 1024
+_MAX_CHUNK_BYTES = 4 * 1024 * 1024
 _KEPT_ELEMENT_BYTES = 40  # about what a number costs in a tuple
 _INT64_MAX = 2**63 - 1
 _STRING, _ARRAY, _BOOL = 8, 9, 7
@@ -148,11 +151,15 @@ def read_header(source: Source) -> Header:
 
 def read_element(source: Source, header: Header, array: ArrayInfo, index: int) -> Scalar | None:
     """The element `index` of an array that was not kept, such as the text of one token; None when it has no such."""
-    if not 0 <= index < array.count:
-        return None
+    return read_elements(source, header, array, [index]).get(index)
+
+
+def read_elements(source: Source, header: Header, array: ArrayInfo, indices: Iterable[int]) -> dict[int, Scalar]:
+    """Several elements of an array that was not kept, in one pass over it; those that it does not have are left out."""
+    wanted = sorted({index for index in indices if 0 <= index < array.count})
     if array.values is not None:
-        return array.values[index]
-    return _Reader(source, version=header.version).element(array, index)
+        return {index: array.values[index] for index in wanted}
+    return _Reader(source, version=header.version).elements(array, wanted)
 
 
 class _Reader:
@@ -202,9 +209,9 @@ class _Reader:
         )
 
     def _read_magic(self) -> None:
-        start = self._source.read_at(0, 512)
-        if start[:4] != b"GGUF":
-            raise explain_not_gguf(start, self._source.name)
+        self._buffer = self._source.read_at(0, min(_CHUNK_BYTES, self._size))
+        if self._buffer[:4] != b"GGUF":
+            raise explain_not_gguf(self._buffer[:512], self._source.name)
         self._take(4, "the magic number")
         at = self._position
         (version,) = _U32.unpack(self._take(4, "the version"))
@@ -372,15 +379,21 @@ class _Reader:
             )
         return end
 
-    def element(self, array: ArrayInfo, index: int) -> Scalar:
-        """One element of an array that `header` has checked."""
-        self._position = array.offset
+    def elements(self, array: ArrayInfo, indices: list[int]) -> dict[int, Scalar]:
+        """Some elements, in rising order, of an array that `header` has checked."""
+        found: dict[int, Scalar] = {}
         if array.element_type == "string":
-            self._skip_strings(index, "the array")
-            return self._string("the array")
+            self._position, at = array.offset, 0
+            for index in indices:
+                self._skip_strings(index - at, "the array", of=array)
+                found[index] = self._string("the array")
+                at = index + 1
+            return found
         kind, form = next((kind, form) for kind, (name, form) in _SCALARS.items() if name == array.element_type)
-        self._position += index * form.size
-        return self._scalar(kind, "the array", self._position)
+        for index in indices:
+            self._position = array.offset + index * form.size
+            found[index] = self._scalar(kind, "the array", self._position)
+        return found
 
     # Reading.
 
@@ -409,13 +422,16 @@ class _Reader:
         self._position += n_bytes
         return self._buffer[start : start + n_bytes]
 
-    def _at_hand(self, n_bytes: int, what: str) -> int:
-        """Have `n_bytes` from the position on in the buffer; returns where in the buffer they begin."""
+    def _at_hand(self, n_bytes: int, what: str, ahead: int = 0) -> int:
+        """Have `n_bytes` from the position on in the buffer; returns where in the buffer they begin.
+
+        `ahead` is how many bytes will be wanted from the position on, as far as one can say.
+        """
         start = self._position - self._buffer_offset
         if 0 <= start <= len(self._buffer) - n_bytes:
             return start
         self._check_position(what, n_bytes)
-        wanted = min(max(n_bytes, _CHUNK_BYTES), self._size - self._position)
+        wanted = min(max(n_bytes, _CHUNK_BYTES, min(ahead, _MAX_CHUNK_BYTES)), self._size - self._position)
         self._buffer = self._source.read_at(self._position, wanted)
         self._buffer_offset = self._position
         if len(self._buffer) < n_bytes:
@@ -433,14 +449,23 @@ class _Reader:
         if end > MAX_HEADER_BYTES:
             self._fail(f"the header is larger than {MAX_HEADER_BYTES} bytes, in {what}", self._position)
 
-    def _skip_strings(self, count: int, what: str) -> None:
-        """Go past `count` strings. The one hot loop: half a million strings in a model of today."""
+    def _skip_strings(self, count: int, what: str, of: ArrayInfo | None = None) -> None:
+        """Go past `count` strings. The one hot loop: half a million strings in a model of today.
+
+        `of` is the array, when it is known where it ends.
+        """
         self._array_strings += count
         if self._array_strings > MAX_ARRAY_STRINGS:
             self._fail(f"the arrays hold more than {MAX_ARRAY_STRINGS} strings, in {what!r}", self._position)
         width, unpack = self._length.size, self._length.unpack_from
+        first, total = self._position, count
         while count:
-            begin = start = self._at_hand(width, f"the array {what!r}")
+            # Each string has a length at least; and as a rule they become longer, not shorter.
+            gone = self._position - first
+            ahead = count * max(width, gone * 7 // (8 * (total - count)) if total > count else width)
+            if of is not None:
+                ahead = min(ahead, of.offset + of.n_bytes - self._position)
+            begin = start = self._at_hand(width, f"the array {what!r}", ahead)
             buffer, last = self._buffer, len(self._buffer) - width
             while count and start <= last:
                 start += width + unpack(buffer, start)[0]

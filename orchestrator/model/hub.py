@@ -14,17 +14,15 @@ import hashlib
 import io
 import json
 import os
-import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from orchestrator.errors import ModelError
 from orchestrator.model import hub_errors
-from orchestrator.model.deadline import within
+from orchestrator.model.hub_metadata import COMMIT, SHA256, Remote, ask, check_promises, commit_of, in_cache
 from orchestrator.model.located import Located, Part
 from orchestrator.model.split import part_names
 from orchestrator.model.verdict import hash_file
@@ -32,31 +30,11 @@ from orchestrator.progress import Progress
 from orchestrator.recipe.schema import HubModel
 from orchestrator.workspace import Workspace, write_atomic
 
-_COMMIT = re.compile(r"[0-9a-f]{40}\Z")
-_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
-# It becomes a file name in the cache.
-_ETAG = re.compile(r"[0-9A-Za-z_][0-9A-Za-z_.-]{0,127}\Z")
-# The library's own time-out (10 s) counts for each address of the host and not for the look-up of its name.
-_METADATA_DEADLINE_S = 25.0
 # A disk that is filled to the last byte is of no use to anyone.
 _SPARE_BYTES = 16 * 1024 * 1024
 # What the disk says; other OSErrors are the network's.
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 _REFUSALS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EIO, errno.ENAMETOOLONG)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Remote:
-    """What the hub says about a file."""
-
-    commit: str
-    etag: str
-    size_bytes: int | None
-
-    @property
-    def sha256(self) -> str | None:
-        """The hub's own SHA-256 of the file; large files have it as their ETag."""
-        return self.etag if _SHA256.match(self.etag) else None
 
 
 def locate(spec: HubModel, workspace: Workspace, progress: Progress, *, base: Path) -> Located:
@@ -74,12 +52,12 @@ def locate(spec: HubModel, workspace: Workspace, progress: Progress, *, base: Pa
         return remembered
     parts, revision = [], spec.revision
     for name in names:
-        part, commit = _bring(spec, name, revision, progress)
+        part, commit = bring(spec, name, revision, progress)
         parts.append(part)
         # All parts of one commit, however the branch moves meanwhile.
         revision = commit or revision
-    located = _located(spec, tuple(parts), revision if _COMMIT.match(revision) else None)
-    if _COMMIT.match(spec.revision):
+    located = _located(spec, tuple(parts), revision if COMMIT.match(revision) else None)
+    if COMMIT.match(spec.revision):
         write_atomic(_memory(spec, workspace), json.dumps({"parts": [str(part.path) for part in parts]}))
     return located
 
@@ -100,7 +78,7 @@ def _memory(spec: HubModel, workspace: Workspace) -> Path:
 
 def _remembered(spec: HubModel, names: tuple[str, ...], workspace: Workspace) -> Located | None:
     """Where the files of a pinned model lay the last time: the hub's library alone takes 0.2 s to import."""
-    if not _COMMIT.match(spec.revision):
+    if not COMMIT.match(spec.revision):
         return None
     try:
         paths = [Path(each) for each in json.loads(_memory(spec, workspace).read_bytes())["parts"]]
@@ -114,30 +92,36 @@ def _remembered(spec: HubModel, names: tuple[str, ...], workspace: Workspace) ->
 def _cached_part(path: Path, just_hashed: str | None = None) -> Part:
     """A file of the cache; the name of its blob is the hash that the hub promised."""
     blob = path.resolve().name
-    return Part(path=path, sha256=just_hashed, promised_sha256=blob if _SHA256.match(blob) else None)
+    return Part(path=path, sha256=just_hashed, promised_sha256=blob if SHA256.match(blob) else None)
 
 
-def _bring(spec: HubModel, name: str, revision: str, progress: Progress) -> tuple[Part, str | None]:
-    """One file and its commit (None when it lies in the cache in a place that tells no commit)."""
+def bring(spec: HubModel, name: str, revision: str, progress: Progress) -> tuple[Part, str | None]:
+    """One file and its commit (None when it lies in the cache in a place that tells no commit).
+
+    It is downloaded unless it is there: `name` alone, whatever other files the model of `spec` has.
+
+    Raises:
+        ModelError: it cannot be had.
+    """
     from huggingface_hub import constants, hf_hub_download  # here and below: slow, and often not needed
     from huggingface_hub.errors import EntryNotFoundError, RevisionNotFoundError
 
-    cached = _in_cache(spec, name, revision)
-    if cached is not None and _COMMIT.match(revision):
+    cached = in_cache(spec.repo, name, revision)
+    if cached is not None and COMMIT.match(revision):
         return _cached_part(cached), revision
     progress.stage(f"ask {hub_errors.host()} for {name}")
     try:
         with hub_errors.told(progress):
-            remote = _ask(spec, name, revision)
+            remote = ask(spec.repo, name, revision)
     except hub_errors.failures() as error:
         refusal = hub_errors.explain(error, spec.repo, name, revision)
         if cached is None or isinstance(error, (EntryNotFoundError, RevisionNotFoundError)):
             raise refusal from error
         progress.note(f"{refusal.what}; using the copy of {name} in the cache, which may be older than `{revision}` is")
-        return _cached_part(cached), _commit_of(cached, name)
-    _check_promises(spec, name, remote)
+        return _cached_part(cached), commit_of(cached, name)
+    check_promises(spec, name, remote)
     just_hashed = None
-    if _in_cache(spec, name, remote.commit) is None:
+    if in_cache(spec.repo, name, remote.commit) is None:
         just_hashed = _download_blob(spec, name, remote, progress)
     try:
         # The blob is there: this makes the snapshot's link to it and notes which commit the branch is at.
@@ -147,56 +131,10 @@ def _bring(spec: HubModel, name: str, revision: str, progress: Progress) -> tupl
         raise hub_errors.explain(error, spec.repo, name, revision) from error
     if path.resolve().name != remote.etag:
         just_hashed = None  # the branch moved meanwhile, or the cache has no links: another file
-    return _cached_part(path, just_hashed), _commit_of(path, name)
+    return _cached_part(path, just_hashed), commit_of(path, name)
 
 
-def _in_cache(spec: HubModel, name: str, revision: str) -> Path | None:
-    from huggingface_hub import try_to_load_from_cache
-    from huggingface_hub.errors import HFValidationError
-
-    try:
-        found = try_to_load_from_cache(spec.repo, name, revision=revision)
-    except HFValidationError as error:
-        raise hub_errors.explain(error, spec.repo, name, revision) from error
-    return Path(found) if isinstance(found, str) else None
-
-
-def _ask(spec: HubModel, name: str, revision: str) -> _Remote:
-    from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url
-    from huggingface_hub.errors import FileMetadataError
-
-    url = hf_hub_url(spec.repo, name, revision=revision)
-    metadata = within(_METADATA_DEADLINE_S, lambda: get_hf_file_metadata(url, timeout=constants.HF_HUB_ETAG_TIMEOUT))
-    commit, etag = metadata.commit_hash or "", metadata.etag or ""
-    if not _COMMIT.match(commit) or not _ETAG.match(etag):
-        raise FileMetadataError(f"no commit, or no usable ETag in the answer for {name}")
-    return _Remote(commit=commit, etag=etag, size_bytes=metadata.size)
-
-
-def _commit_of(path: Path, name: str) -> str | None:
-    """The commit in a path of the cache: `…/snapshots/COMMIT/NAME`."""
-    commit = path.parents[name.count("/")].name
-    return commit if _COMMIT.match(commit) else None
-
-
-def _check_promises(spec: HubModel, name: str, remote: _Remote) -> None:
-    """Refuse another file than the recipe's before it is downloaded."""
-    if name != spec.file:
-        return
-    for what, wanted, promised in (
-        ("size", spec.size_bytes, remote.size_bytes),
-        ("SHA-256", spec.sha256, remote.sha256),
-    ):
-        if wanted is not None and promised is not None and wanted != promised:
-            raise ModelError(
-                f"this is not the model that the recipe wants: its {what} is {promised}, the recipe says {wanted}",
-                where=f"{spec.repo}/{name} at {remote.commit}",
-                hint=f"correct `{'size_bytes' if what == 'size' else 'sha256'}`, or set `revision` to the commit that "
-                "has the wanted file",
-            )
-
-
-def _download_blob(spec: HubModel, name: str, remote: _Remote, progress: Progress) -> str | None:
+def _download_blob(spec: HubModel, name: str, remote: Remote, progress: Progress) -> str | None:
     """Have the file's content in the cache, going on where an earlier run stopped; returns its SHA-256 if computed."""
     from huggingface_hub import constants
     from huggingface_hub.file_download import repo_folder_name
@@ -229,7 +167,7 @@ def _download_blob(spec: HubModel, name: str, remote: _Remote, progress: Progres
     )
 
 
-def _download(spec: HubModel, name: str, remote: _Remote, partial: Path, progress: Progress) -> bool:
+def _download(spec: HubModel, name: str, remote: Remote, partial: Path, progress: Progress) -> bool:
     """Bring `partial` to the file's full size; says whether a part was there before."""
     size = remote.size_bytes or 0
     before = partial.stat().st_size if partial.exists() else 0
@@ -248,7 +186,7 @@ def _download(spec: HubModel, name: str, remote: _Remote, partial: Path, progres
     return before > 0
 
 
-def _download_more(spec: HubModel, name: str, remote: _Remote, file: _Partial, progress: Progress) -> None:
+def _download_more(spec: HubModel, name: str, remote: Remote, file: _Partial, progress: Progress) -> None:
     """One request for the rest of the file; a connection that breaks after it brought something is no error."""
     from huggingface_hub import hf_hub_url
     from huggingface_hub.errors import HfHubHTTPError

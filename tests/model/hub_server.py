@@ -42,6 +42,8 @@ class HubServer:
     `cuts`: after how many bytes the next answers with a file break off (None: not), one entry an answer.
     `file_statuses`: statuses that the next requests for a file's content get instead of it (None: the content).
     `status`: the status that every request gets. `bytes_per_second` slows contents down. `damage` alters contents.
+    `ranges`: whether parts of files are given. `cdn_status`: what the storage's addresses get, as when they are too old.
+    `sent_bytes` counts what was sent of contents.
     """
 
     def __init__(self, repos: dict[str, Repo]) -> None:
@@ -55,6 +57,9 @@ class HubServer:
         self.damage = False
         self.etag: str | None = None
         self.bearer: str | None = None
+        self.ranges = True
+        self.cdn_status: int | None = None
+        self.sent_bytes = 0
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
         self.port = self._server.server_address[1]
@@ -79,6 +84,12 @@ class HubServer:
         self._server.server_close()
 
 
+def _sibling(name: str, content: bytes) -> dict[str, object]:
+    """What the hub says of a file when it is asked for a repository's files with their sizes."""
+    lfs = {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content), "pointerSize": 135}
+    return {"rfilename": name, "size": len(content), "blobId": "0" * 40, "lfs": lfs}
+
+
 def _handler(hub: HubServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -100,6 +111,8 @@ def _handler(hub: HubServer) -> type[BaseHTTPRequestHandler]:
                 self._refuse(401, None, "Invalid credentials in Authorization header")
             elif found := re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
                 self._resolve(found[1], found[2], found[3])
+            elif path.startswith("/cdn/") and hub.cdn_status is not None:
+                self._send(hub.cdn_status, b"trouble", {})
             elif found := re.fullmatch(r"/cdn/([^/]+/[^/]+)/([^/]+)/(.+)", path):
                 self._content(hub.repos[found[1]].commits[found[2]][found[3]])
             elif found := re.fullmatch(r"/api/models/([^/]+/[^/]+)/(?:revision|tree)/([^/]+)/?", path):
@@ -146,17 +159,21 @@ def _handler(hub: HubServer) -> type[BaseHTTPRequestHandler]:
             if status is not None:
                 self._send(status, b"trouble", {})
                 return
-            start = 0
-            if found := re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", "")):
-                start = int(found[1])
-            body = content[start:]
+            start, stop = 0, len(content)
+            found = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+            if found and hub.ranges:
+                start, stop = int(found[1]), min(int(found[2] or stop) + 1, stop)
+                if start >= stop:
+                    self._send(416, b"", {"Content-Range": f"bytes */{len(content)}"})
+                    return
+            body = content[start:stop]
             if hub.damage:
                 body = body[:-1] + bytes([body[-1] ^ 1])
-            self.send_response(206 if start else 200)
+            self.send_response(206 if found and hub.ranges else 200)
             self.send_header("Content-Length", str(len(body)))
             self.send_header("Accept-Ranges", "bytes")
-            if start:
-                self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
+            if found and hub.ranges:
+                self.send_header("Content-Range", f"bytes {start}-{stop - 1}/{len(content)}")
             self.end_headers()
             if self.command == "HEAD":
                 return
@@ -172,6 +189,7 @@ def _handler(hub: HubServer) -> type[BaseHTTPRequestHandler]:
                 try:
                     self.wfile.write(piece)
                     self.wfile.flush()
+                    hub.sent_bytes += len(piece)
                 except OSError:
                     self.close_connection = True
                     return
@@ -187,7 +205,7 @@ def _handler(hub: HubServer) -> type[BaseHTTPRequestHandler]:
                 {"type": "file", "path": name, "size": len(content), "oid": "0" * 40} for name, content in files.items()
             ]
             if not tree:
-                siblings = [{"rfilename": name} for name in files]
+                siblings = [_sibling(name, content) for name, content in files.items()]
                 listing = {"id": repo, "modelId": repo, "sha": commit, "siblings": siblings}
             self._send(200, json.dumps(listing).encode(), {"Content-Type": "application/json"})
 

@@ -186,7 +186,7 @@ HUGE = 2**64 - 1
     ("raw", "words"),
     [
         (Gguf(n_tensors=HUGE).build(), "tensors; no model has more"),
-        (Gguf(n_tensors=100_000).build(), "too short for them"),
+        (Gguf(n_tensors=30_000).build(), "too short for them"),
         (Gguf(n_kv=HUGE).build(), "key-value pairs; no model has more"),
         (Gguf(n_kv=MAX_KEYS).build(), "too short for them"),
         (Gguf(version=4).build(), "version 4 is unknown"),

@@ -1,0 +1,56 @@
+"""Find out which bytes a recipe means today: the engine's full commit, the model's commit, size and hash."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from orchestrator.engine.source import obtain
+from orchestrator.model.fetch import fetch
+from orchestrator.progress import Progress
+from orchestrator.recipe.load import LoadedRecipe
+from orchestrator.recipe.schema import EngineSpec, HubModel, ModelSpec
+from orchestrator.workspace import Workspace
+
+
+def find_pins(loaded: LoadedRecipe, workspace: Workspace, progress: Progress, *, update: bool) -> dict[str, str | int]:
+    """What to write into the recipe, by key path (`engine.ref`, `model.revision`, `model.size_bytes`, `model.sha256`).
+
+    The hub tells size and hash of a large file without its download; any other model is fetched and hashed.
+
+    Args:
+        update: follow what moved: pins that the recipe has already are found anew; otherwise they must still hold.
+
+    Raises:
+        LcppError: the engine or the model cannot be had, or is another than the recipe's own pins say.
+    """
+    recipe = loaded.recipe
+    pins: dict[str, str | int] = {}
+    if (commit := _engine_commit(recipe.engine, loaded, workspace, progress)) is not None:
+        pins["engine.ref"] = commit
+    model = recipe.model.model_copy(update={"sha256": None, "size_bytes": None}) if update else recipe.model
+    pins |= {f"model.{name}": value for name, value in _model_pins(model, loaded, workspace, progress).items()}
+    return pins
+
+
+def _engine_commit(spec: EngineSpec, loaded: LoadedRecipe, workspace: Workspace, progress: Progress) -> str | None:
+    if spec.source == "path":
+        progress.note("the engine is a directory of yours: there is no commit to pin it to")
+        return None
+    return obtain(spec, workspace, progress, base=loaded.base).commit
+
+
+def _model_pins(
+    spec: ModelSpec, loaded: LoadedRecipe, workspace: Workspace, progress: Progress
+) -> Mapping[str, str | int]:
+    if isinstance(spec, HubModel):
+        from orchestrator.model.hub_metadata import check_promises  # here: only for models of the hub
+        from orchestrator.model.remote import ask_file
+
+        said = ask_file(spec.repo, spec.file, spec.revision, workspace, progress)
+        check_promises(spec, spec.file, said.remote)
+        if said.sha256 is not None:
+            return {"revision": said.commit, "size_bytes": said.size_bytes, "sha256": said.sha256}
+        spec = spec.model_copy(update={"revision": said.commit})
+    model = fetch(spec, workspace, progress, base=loaded.base)
+    pins: dict[str, str | int] = {"size_bytes": model.parts[0].stat().st_size, "sha256": model.sha256}
+    return pins if model.revision is None else {"revision": model.revision, **pins}
