@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.cli.settings import Settings
+from orchestrator.parse.record import BatchedTest, Perplexity
 from orchestrator.result.schema import AnswerResult, Measured, Result
 
 _SHOWN = 100
@@ -64,6 +65,7 @@ def _figures(result: Result) -> Table:
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     rows = [
+        *_perplexity(result.record.perplexity),
         ("llama.cpp", f"{number}{(made.commit or made.fingerprint)[:12]}, {made.build_system}"),
         ("model", f"{ran.model.name or Path(ran.model.path).name}, {ran.model.file_type or 'type not said'}"),
         ("CPU", f"{ran.machine.cpu_model or 'unknown'}, {ran.machine.n_cpu} usable"),
@@ -74,11 +76,25 @@ def _figures(result: Result) -> Table:
         ("memory", _memory(measured)),
         ("wall / CPU time", f"{ran.process.wall_s:.2f} s / {_seconds(ran.process.cpu_s)}"),
     ]
+    rows += [_batched(test) for test in result.record.batched]
     rows += [(one.name, f"asked {one.asked}, ran {one.reported}") for one in result.differences]
     for label, value in rows:
         if value:
             table.add_row(label, Settings.safe(value))
     return table
+
+
+def _perplexity(found: Perplexity | None) -> list[tuple[str, str]]:
+    if found is None or found.estimate is None:
+        return []
+    spread = "" if found.error is None else f" ± {found.error:g}"
+    return [("perplexity", f"{found.estimate:g}{spread}, {len(found.chunks)} chunks of {found.n_ctx} tokens")]
+
+
+def _batched(test: BatchedTest) -> tuple[str, str]:
+    speeds = (("prompt", test.speed_pp), ("generation", test.speed_tg), ("both", test.speed))
+    told = ", ".join(f"{name} {rate:.2f}" for name, rate in speeds if rate is not None)
+    return f"{test.n_parallel} × ({test.n_prompt} + {test.n_gen})", f"{told} tokens/s"
 
 
 def _rate(n_tokens: int | None, rate: float | None, figure: str, measured: Measured) -> str:
