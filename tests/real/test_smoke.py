@@ -159,7 +159,7 @@ def test_a_repository_on_disk_is_as_good_a_remote_as_any(lcpp: Lcpp, tmp_path: P
 def test_what_a_build_cannot_do_is_said_before_anything_runs(lcpp: Lcpp) -> None:
     finished = run(lcpp, CMAKE_COMMIT, "llama-simple", "run.mode=raw", "run.n_threads=2")
     assert finished.code == 2
-    assert "since b3903" in finished.document["error"]["what"]
+    assert "from b3087 to b3902" in finished.document["error"]["what"]
     assert "complete" in finished.document["error"]["hint"]
 
 
