@@ -395,6 +395,7 @@ BARE = Family(
     Row(r"\*{5,}$|IMPORTANT: The current llama-cli|\s+(?:New llama-cli will|More info: )", keep.known),
     Row(rf"Final estimate: PPL = (?P<ppl>{NUMBER}) \+/- (?P<error>{NUMBER})", keep.estimate),
     Row(r"(?:\d+ hours )?\d+\.\d\d minutes$", keep.known),
+    Row(r"no implementations specified for speculative decoding$", keep.known),
     Row(r"\|\s*PP \|\s*TG \|\s*B \||\|-{4,8}\|-", keep.known),
     Row(
         rf"\|\s*(?P<n_prompt>{_COUNT}) \|\s*(?P<n_gen>{_COUNT}) \|\s*(?P<n_parallel>{_COUNT}) \|"

@@ -55,7 +55,7 @@ Made by `python -m tests.eras.table` from what `pytest -m eras` found; do not ed
 
 **yes** means: lcpp came to a complete result, and what it says is what the same command says that is run by hand: the greedy
 text (which is also what the test model's weights say), the token counts, the tests of a bench, the values of a perplexity, the
-answers of a session. Every run but those that llama.cpp does not time gave a speed. The test model is a GGUF of version 3, for
+answers of a session. Every completion, bench and session gave a speed, where llama.cpp times itself. The test model is a GGUF of version 3, for
 builds before b1087, which read nothing else, of version 1; chats are with SmolLM2-135M."""
 
 
@@ -134,7 +134,7 @@ def _rest(found: Sequence[Json]) -> str:
 
 From b{LOSES_ITS_END} on upstream leaves its logger thread behind when a program ends, and whatever that thread has not yet written
 is lost, the last words of the text included, with exit code 0. It shows with models as small and quick as the test model.
-lcpp calls such a run failed and says why; the tests do it again. Here that happened {_times(lost)}."""
+lcpp makes such a run again, three times at most, and the result says so. Here that happened {_times(lost)}."""
     )
     return "\n\n".join(parts)
 
