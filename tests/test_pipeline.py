@@ -25,6 +25,7 @@ if [ $n -ge WHOLE ]; then
     echo "common_perf_print:        load time =      10.00 ms" >&2
     echo "common_perf_print: prompt eval time =      20.00 ms /     5 tokens (    4.00 ms per token,   250.00 tokens per second)" >&2
     echo "common_perf_print:        eval time =      30.00 ms /     2 runs   (   15.00 ms per token,    66.67 tokens per second)" >&2
+    [ $n -eq NOTOTAL ] || echo "common_perf_print:       total time =      60.00 ms /     7 tokens" >&2
 fi
 """
 RECIPE = """lcpp: 1
@@ -33,10 +34,10 @@ run: {prompt: The capital of France is, n_predict: 3}
 """
 
 
-def run(folder: Path, *, build: int, whole_at: int) -> Outcome:
+def run(folder: Path, *, build: int, whole_at: int, without_total: int = 0) -> Outcome:
     (folder / "bin").mkdir()
     program = folder / "bin/x"
-    program.write_text(PROGRAM.replace("WHOLE", str(whole_at)))
+    program.write_text(PROGRAM.replace("WHOLE", str(whole_at)).replace("NOTOTAL", str(without_total)))
     program.chmod(0o755)
     recipe = folder / "r.yaml"
     recipe.write_text(RECIPE)
@@ -66,6 +67,13 @@ def test_a_run_that_lost_its_last_lines_is_made_again_and_says_so(tmp_path: Path
     kept = sorted((tmp_path / "runs").glob("*.json"))
     assert len(kept) == 3
     assert [path.stem in " ".join(lost) for path in kept].count(True) == 2
+
+
+def test_a_run_that_lost_only_the_very_last_line_is_made_again_too(tmp_path: Path) -> None:
+    made = run(tmp_path, build=9445, whole_at=1, without_total=1)
+    assert made.error is None
+    assert made.result.measured.total_ms == 60.0
+    assert sum("lost its last lines" in note for note in made.result.notes) == 1
 
 
 def test_it_is_given_up_after_some_tries(tmp_path: Path) -> None:
