@@ -8,11 +8,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from orchestrator.drive.noise import Noise
 from orchestrator.engine.manifest import Manifest
 from orchestrator.parse.record import Record
 from orchestrator.recipe.schema import Program, Recipe
 from orchestrator.result.differences import Difference
 from orchestrator.result.machine import Machine
+from orchestrator.result.memory_fit import MemoryFit
 
 FORMAT_VERSION = 1
 
@@ -137,6 +139,17 @@ class Failure(Piece):
     hint: str | None
 
 
+class Part(Piece):
+    """Which part of an experiment a run is."""
+
+    experiment: Annotated[str, Field(description="Id, shared by all its runs.")]
+    kind: Literal["repeat", "sweep", "compare", "selftest"]
+    case: Annotated[int, Field(ge=0, description="Which of its cases.")] = 0
+    settings: Annotated[dict[str, str], Field(description="The keys and values that set the case apart.")] = {}
+    round: Annotated[int, Field(ge=0, description="In a round, each case runs once.")] = 0
+    warmup: Annotated[bool, Field(description="Ran only to warm the machine up.")] = False
+
+
 class Result(Piece):
     """One run."""
 
@@ -158,6 +171,14 @@ class Result(Piece):
     differences: Annotated[
         tuple[Difference, ...], Field(description="Settings that the program reports otherwise than they were asked.")
     ] = ()
+    memory: Annotated[
+        MemoryFit | None, Field(description="What memory was estimated before the run, beside what was measured.")
+    ] = None
+    noise: Annotated[Noise | None, Field(description="What disturbed the run.")] = None
+    part: Annotated[Part | None, Field(description="Of an experiment.")] = None
+    dummy: Annotated[
+        bool, Field(description="It ran on dummy weights: speed and memory are real, and there is no text.")
+    ] = False
     notes: Annotated[tuple[str, ...], Field(description="Fall-backs taken on the way.")]
     record: Record
 
