@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,18 +17,23 @@ from orchestrator.drive.session import Limits, OnOutput, Session
 from orchestrator.drive.transcript import Transcript
 from orchestrator.engine.build import Engine
 from orchestrator.engine.dialect import Dialect
+from orchestrator.engine.known import known_dialect
 from orchestrator.engine.setup import setup_engine
 from orchestrator.errors import LcppError, OutputLostError
+from orchestrator.model.dummy.mark import is_dummy
 from orchestrator.model.fetch import Model, fetch
+from orchestrator.model.memory_check import MemoryCheck, check_memory, read_shape
+from orchestrator.model.memory_shape import Shape
+from orchestrator.model.memory_verdict import refuse
 from orchestrator.parse.parser import parse_run
 from orchestrator.parse.record import Record
 from orchestrator.progress import Progress
 from orchestrator.recipe.load import LoadedRecipe
 from orchestrator.recipe.schema import Program
-from orchestrator.result import answers, figures, outcome, store
+from orchestrator.result import answers, figures, memory_fit, outcome, store
 from orchestrator.result.differences import differences
 from orchestrator.result.machine import Machine, observe
-from orchestrator.result.schema import AnswerResult, Asked, Failure, ModelFacts, Process, Ran, Result
+from orchestrator.result.schema import AnswerResult, Asked, Failure, Measured, ModelFacts, Part, Process, Ran, Result
 from orchestrator.workspace import Workspace
 
 # A program that loses its last lines does so now and then, on a busy machine.
@@ -36,12 +42,18 @@ _TRIES = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """All that a recipe needs, on this disk."""
+    """All that a recipe needs, on this disk, and what memory it will take."""
 
     loaded: LoadedRecipe
     engine: Engine
     model: Model
     program: Program
+    memory: MemoryCheck
+
+    @property
+    def dummy(self) -> bool:
+        """The weights are random: speed and memory are those of the real model, the text is noise."""
+        return is_dummy(self.model.header.metadata)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,9 +66,24 @@ class Outcome:
 
 
 def prepare(
-    loaded: LoadedRecipe, workspace: Workspace, progress: Progress, *, environment: Mapping[str, str]
+    loaded: LoadedRecipe,
+    workspace: Workspace,
+    progress: Progress,
+    *,
+    environment: Mapping[str, str],
+    dummy_limit_bytes: int | None = None,
+    force: bool = False,
 ) -> Prepared:
-    """Set up what is missing: engine, then model."""
+    """Set up what is missing: engine, then model. What cannot fit the memory is refused before anything is fetched.
+
+    Args:
+        dummy_limit_bytes: make a dummy of the model and run that; so much may all dummies take on the disk.
+        force: run also what does not fit.
+
+    Raises:
+        FitError: the run needs more memory than there is.
+        LcppError: of the stage that failed.
+    """
     recipe = loaded.recipe
 
     def choose(dialect: Dialect) -> Program:
@@ -64,6 +91,27 @@ def prepare(
             return check_session(recipe.run, loaded.prompts, dialect)
         return check(recipe.run, dialect)
 
+    def judge(shape: Shape, dialect: Dialect, program: Program) -> MemoryCheck:
+        prompts = loaded.prompts or (loaded.prompt or "",)
+        judged = check_memory(
+            recipe.run,
+            shape,
+            build=dialect.build,
+            program=program,
+            prompt_bytes=max(len(prompt.encode()) for prompt in prompts),
+            options=recipe.engine.options,
+        )
+        if not force:
+            refuse(judged.fit)
+        return judged
+
+    shape: Shape | None = None
+    if dummy_limit_bytes is None:
+        dialect, guessed = known_dialect(recipe.engine, workspace, base=loaded.base)
+        # What a guessed build cannot do, the real one perhaps can.
+        program = dialect.program_for(recipe.run.program) if guessed else choose(dialect)
+        shape = read_shape(recipe.model, workspace, progress, base=loaded.base)
+        judge(shape, dialect, program)
     engine = setup_engine(
         recipe.engine,
         lambda dialect: {choose(dialect)},
@@ -72,8 +120,19 @@ def prepare(
         base=loaded.base,
         environment=environment,
     )
-    model = fetch(recipe.model, workspace, progress, base=loaded.base)
-    return Prepared(loaded=loaded, engine=engine, model=model, program=choose(engine.dialect))
+    program = choose(engine.dialect)
+    if shape is not None:
+        memory = judge(shape, engine.dialect, program)
+        model = fetch(recipe.model, workspace, progress, base=loaded.base)
+    else:
+        # Imported here: numpy and the quantization types, which a run of a real model does without.
+        from orchestrator.model.dummy.make import make_dummy, plan_of
+        from orchestrator.model.memory_shape import shape_of
+
+        plan = plan_of(recipe.model, workspace, progress, base=loaded.base, checkout=engine.checkout.path)
+        memory = judge(shape_of([plan.header()]), engine.dialect, program)
+        model = make_dummy(plan, workspace, progress, limit_bytes=dummy_limit_bytes or 0)
+    return Prepared(loaded=loaded, engine=engine, model=model, program=program, memory=memory)
 
 
 def execute(
@@ -83,6 +142,7 @@ def execute(
     environment: Mapping[str, str],
     watch: Callable[[Command], OnOutput],
     on_turn: OnTurn | None = None,
+    part: Part | None = None,
 ) -> Outcome:
     """Run the program, keep the transcript, read it, write the result; again when the program lost its last lines.
 
@@ -90,13 +150,27 @@ def execute(
         environment: lcpp's own.
         watch: given the command, returns what is called with each piece of output as it comes.
         on_turn: told of each prompt of a session before it is asked.
+        part: of which experiment this run is one; None: it is by itself.
     """
     notes: list[str] = []
     while True:
-        made = _once(prepared, workspace, environment, watch, on_turn, tuple(notes))
+        with _held(prepared.model):
+            made = _once(prepared, workspace, environment, watch, on_turn, part, tuple(notes))
         if not isinstance(made.error, OutputLostError) or len(notes) == _TRIES - 1:
             return made
         notes.append(f"run {made.result.id} lost its last lines, as this llama.cpp may: it was run again")
+
+
+@contextlib.contextmanager
+def _held(model: Model) -> Iterator[None]:
+    """While it runs, nobody makes room by removing it."""
+    if model.source != "dummy":
+        yield
+        return
+    from orchestrator.model.dummy.store import in_use  # as in `prepare`
+
+    with in_use(model.path):
+        yield
 
 
 def _once(
@@ -105,6 +179,7 @@ def _once(
     environment: Mapping[str, str],
     watch: Callable[[Command], OnOutput],
     on_turn: OnTurn | None,
+    part: Part | None,
     notes: tuple[str, ...],
 ) -> Outcome:
     loaded, run = prepared.loaded, prepared.loaded.recipe.run
@@ -142,7 +217,13 @@ def _once(
         record = _record_of_session(transcript, command, said)
         error = answers.failure(transcript, record, command.program, run, said, n_prompts=len(loaded.prompts))
         measured = answers.total(said, figures.measure(record, transcript.peak_memory_bytes))
-    checks = figures.check(loaded.recipe.expect, record, measured, prepared.model.header.metadata)
+    memory = _memory(prepared, command, transcript, record, measured)
+    expect = loaded.recipe.expect
+    if prepared.dummy:
+        expect = expect.model_copy(update={"text_contains": (), "text_matches": None})
+        record = _without_text(record)
+        said = tuple(one.model_copy(update={"text": ""}) for one in said)
+    checks = figures.check(expect, record, measured, prepared.model.header.metadata)
     result = Result(
         lcpp_result=1,
         id=run_id,
@@ -164,10 +245,29 @@ def _once(
         answers=said,
         checks=checks,
         differences=differences(run, command, record),
+        memory=memory,
+        part=part,
+        dummy=prepared.dummy,
         notes=(*prepared.engine.checkout.notes, *command.notes, *notes),
         record=record,
     )
     return Outcome(result=result, path=store.save(result, workspace), error=error)
+
+
+def _memory(
+    prepared: Prepared, command: Command, transcript: Transcript, record: Record, measured: Measured
+) -> memory_fit.MemoryFit:
+    """The estimate for the run as it was, beside what was measured."""
+    judged = prepared.memory
+    # The longest of a session's prompts counts, not their sum.
+    n_prompt = None if prepared.loaded.prompts else measured.n_prompt
+    estimate = judged.ran(n_ctx=command.n_ctx, n_prompt=n_prompt, n_gen=measured.n_gen)
+    return memory_fit.compare(estimate, judged.fit.state, judged.fit.available, record, transcript.peak_memory_bytes)
+
+
+def _without_text(record: Record) -> Record:
+    """Without what random weights wrote: nobody shall take it for an answer."""
+    return record.model_copy(update={"generation": record.generation.model_copy(update={"text": None})})
 
 
 def _record_of_session(transcript: Transcript, command: Command, said: tuple[AnswerResult, ...]) -> Record:

@@ -8,10 +8,14 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import OutputLostError
+from orchestrator.model.dummy.mark import KEY
+from orchestrator.model.memory_check import check_memory
+from orchestrator.model.memory_shape import shape_of
 from orchestrator.pipeline import Outcome, Prepared, execute
 from orchestrator.recipe.load import load
 from orchestrator.workspace import Workspace
 from tests.drive.test_command import MODEL, engine
+from tests.model.model_shapes import SHAPES, header_of
 
 # Prints what llama-completion prints: whole at the call whose number it is told, else without the last lines.
 PROGRAM = """#!/bin/sh
@@ -34,18 +38,29 @@ run: {prompt: The capital of France is, n_predict: 3}
 """
 
 
-def run(folder: Path, *, build: int, whole_at: int, without_total: int = 0) -> Outcome:
+def run(
+    folder: Path, *, build: int, whole_at: int, without_total: int = 0, dummy: bool = False, expect: str = ""
+) -> Outcome:
     (folder / "bin").mkdir()
     program = folder / "bin/x"
     program.write_text(PROGRAM.replace("WHOLE", str(whole_at)).replace("NOTOTAL", str(without_total)))
     program.chmod(0o755)
     recipe = folder / "r.yaml"
-    recipe.write_text(RECIPE)
+    recipe.write_text(RECIPE + expect)
+    loaded = load(recipe)
+    header = replace(MODEL.header, metadata={**MODEL.header.metadata, **({KEY: True} if dummy else {})})
     prepared = Prepared(
-        loaded=load(recipe),
+        loaded=loaded,
         engine=replace(engine(build), directory=folder),
-        model=MODEL,
+        model=replace(MODEL, header=header),
         program="llama-completion",
+        memory=check_memory(
+            loaded.recipe.run,
+            shape_of([header_of(SHAPES["smollm2-135m"])]),
+            build=build,
+            program="llama-completion",
+            prompt_bytes=24,
+        ),
     )
     workspace = Workspace(vendor=folder / "vendor", runs=folder / "runs")
     return execute(
@@ -89,3 +104,31 @@ def test_a_build_that_does_not_lose_lines_is_not_run_again(tmp_path: Path, build
     assert made.error is not None
     assert not isinstance(made.error, OutputLostError)
     assert len(list((tmp_path / "runs").glob("*.json"))) == 1
+
+
+def test_the_estimate_of_memory_stands_beside_what_was_measured(tmp_path: Path) -> None:
+    result = run(tmp_path, build=9445, whole_at=1).result
+    memory = result.memory
+    assert memory is not None
+    assert (memory.verdict, memory.n_ctx) == ("fits", 256)
+    assert memory.part("peak").measured_bytes == result.measured.peak_memory_bytes
+    assert memory.part("kv_cache").estimated_bytes == 30 * 256 * 2 * 192 * 2
+    # This program prints no sizes.
+    assert (memory.part("weights").measured_bytes, memory.part("weights").error_percent) == (None, None)
+
+
+def test_what_random_weights_write_is_no_answer(tmp_path: Path) -> None:
+    made = run(
+        tmp_path,
+        build=9445,
+        whole_at=1,
+        dummy=True,
+        expect="expect: {text_contains: [Rome], min_generated_tokens: 2}\n",
+    )
+    result = made.result
+    assert (result.dummy, result.text, result.record.generation.text) == (True, None, None)
+    assert "Paris" not in result.model_dump_json()
+    assert result.measured.generation_per_second == 66.67
+    # Only what does not depend on the text is checked.
+    assert [check.name for check in result.checks] == ["min_generated_tokens"]
+    assert result.status == "ok"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from orchestrator.cli.settings import Settings
@@ -30,11 +31,42 @@ def silent(command: Command) -> Watcher:
     return lambda stream, data, at_s: None
 
 
-class LiveAnswer:
-    """Redraws the answer so far and its rate at the foot of the terminal; call `close` at the end."""
+class FirstRate:
+    """Tells the rate once, when the first tokens have come: a run on dummy weights is made for that figure."""
 
-    def __init__(self, console: Console) -> None:
+    _N_TOKENS = 24
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell = tell
+        self._answer = "stdout"
+        self._arrivals: list[float] = []
+
+    def watch(self, command: Command) -> Watcher:
+        """Begin with a run."""
+        self._answer = "stderr" if command.layout.shape == "between_marks" else "stdout"
+        self._arrivals.clear()
+        return self._on_output
+
+    def _on_output(self, stream: Stream, data: bytes, at_s: float) -> None:
+        if stream != self._answer or len(self._arrivals) > self._N_TOKENS:
+            return
+        self._arrivals.append(at_s)
+        if len(self._arrivals) > self._N_TOKENS:
+            # The last half: before it may stand the loader's own output.
+            late = self._arrivals[self._N_TOKENS // 2 :]
+            self._tell(f"≈ {(len(late) - 1) / max(late[-1] - late[0], 1e-9):.1f} tokens/s so far")
+
+
+class LiveAnswer:
+    """Redraws the answer so far and its rate at the foot of the terminal; call `close` at the end.
+
+    Args:
+        rate_only: what is written is no answer, and is not shown.
+    """
+
+    def __init__(self, console: Console, *, rate_only: bool = False) -> None:
         self._console = console
+        self._rate_only = rate_only
         self._live: Live | None = None
         self._command: Command | None = None
         self._raw: dict[Stream, bytearray] = {"stdout": bytearray(), "stderr": bytearray(), "stdin": bytearray()}
@@ -96,6 +128,8 @@ class LiveAnswer:
         from rich.text import Text
 
         height = max(3, self._console.height - 4)
+        if self._rate_only:
+            text = "random weights: what they write is not shown"
         shown = "\n".join(Settings.safe(text).splitlines()[-height:])
         foot = f"{self._turn}  {self._rate()}".strip()
         view = Text.assemble(shown, "\n", (foot, "dim"))

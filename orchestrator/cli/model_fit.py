@@ -21,7 +21,7 @@ _COLOURS = {"fits": "green", "tight": "yellow", "does not fit": "red"}
 @click.command()
 @click.argument("recipe", type=click.Path(path_type=Path), required=False)
 @click.option("-s", "--set", "overrides", multiple=True, metavar="KEY.PATH=VALUE", help="Override a key of the recipe.")
-@click.option("--history", is_flag=True, hidden=True, help="Show how good the estimates of past runs have been.")
+@click.option("--history", is_flag=True, help="Show how good the estimates of past runs have been.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 @click.pass_obj
 def fit(settings: Settings, recipe: Path | None, overrides: tuple[str, ...], history: bool, as_json: bool) -> None:

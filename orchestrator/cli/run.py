@@ -14,9 +14,17 @@ from orchestrator.errors import ExpectationError
 @click.command()
 @click.argument("recipe", type=click.Path(path_type=Path))
 @click.option("-s", "--set", "overrides", multiple=True, metavar="KEY.PATH=VALUE", help="Override a key of the recipe.")
+@click.option(
+    "--dummy-weights",
+    is_flag=True,
+    help="Run random weights in the model's shape: its speed and memory without its download, and no answer.",
+)
+@click.option("--force", is_flag=True, help="Run also what does not fit the memory.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output, nothing else.")
 @click.pass_obj
-def run(settings: Settings, recipe: Path, overrides: tuple[str, ...], as_json: bool) -> None:
+def run(
+    settings: Settings, recipe: Path, overrides: tuple[str, ...], dummy_weights: bool, force: bool, as_json: bool
+) -> None:
     """Run RECIPE: set up what is missing, run, print the answer and a table of figures.
 
     The result is written to the runs folder as one JSON file, the raw transcript beside it. Exit code 4: it ran, and
@@ -30,17 +38,25 @@ def run(settings: Settings, recipe: Path, overrides: tuple[str, ...], as_json: b
     from orchestrator.pipeline import execute, prepare
 
     workspace = settings.workspace
-    prepared = prepare(loaded, workspace, settings.progress, environment=settings.environment)
+    prepared = prepare(
+        loaded,
+        workspace,
+        settings.progress,
+        environment=settings.environment,
+        dummy_limit_bytes=_dummies(settings) if dummy_weights else None,
+        force=force,
+    )
     settings.close()
 
-    from orchestrator.cli.live import LiveAnswer, silent
+    from orchestrator.cli.live import FirstRate, LiveAnswer, silent
 
     if as_json or not sys.stdout.isatty():
-        outcome = execute(prepared, workspace, environment=settings.environment, watch=silent)
+        watch = FirstRate(settings.progress.note).watch if prepared.dummy else silent
+        outcome = execute(prepared, workspace, environment=settings.environment, watch=watch)
     else:
         from rich.console import Console
 
-        live = LiveAnswer(Console())
+        live = LiveAnswer(Console(), rate_only=prepared.dummy)
         try:
             outcome = execute(
                 prepared, workspace, environment=settings.environment, watch=live.watch, on_turn=live.turn
@@ -66,3 +82,9 @@ def run(settings: Settings, recipe: Path, overrides: tuple[str, ...], as_json: b
             where=str(outcome.path),
             hint="the checks above say what was found; change the recipe's `expect`, or look for the cause",
         )
+
+
+def _dummies(settings: Settings) -> int:
+    from orchestrator.cli.model_dummy import limit_bytes  # only for dummies, as start-up time counts
+
+    return limit_bytes(settings.environment)

@@ -18,8 +18,9 @@ _PROGRAMS: tuple[Program, ...] = ("llama-simple", "llama-cli", "llama-bench")
 @click.command()
 @click.argument("recipe", type=click.Path(path_type=Path), required=False)
 @click.option("-s", "--set", "overrides", multiple=True, metavar="KEY.PATH=VALUE", help="Override a key of the recipe.")
+@click.option("--force", is_flag=True, help="Fetch also a model whose run does not fit the memory.")
 @click.pass_obj
-def setup(settings: Settings, recipe: Path | None, overrides: tuple[str, ...]) -> None:
+def setup(settings: Settings, recipe: Path | None, overrides: tuple[str, ...], force: bool) -> None:
     """Get and build llama.cpp; with RECIPE, all that it needs: its engine and its model.
 
     Without RECIPE it is the llama.cpp of b3642 (August 2024, the last summer in which `make` just worked), with
@@ -42,7 +43,7 @@ def setup(settings: Settings, recipe: Path | None, overrides: tuple[str, ...]) -
     from orchestrator.pipeline import prepare
     from orchestrator.recipe.load import load
 
-    prepared = prepare(load(recipe, overrides), workspace, progress, environment=environment)
+    prepared = prepare(load(recipe, overrides), workspace, progress, environment=environment, force=force)
     settings.close()
     _tell_engine(prepared.engine)
     model = prepared.model

@@ -9,7 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.cli.settings import Settings
-from orchestrator.parse.record import BatchedTest, Perplexity
+from orchestrator.parse.record import BatchedTest, Perplexity, Record
+from orchestrator.result.memory_fit import MemoryFit
 from orchestrator.result.schema import AnswerResult, Measured, Result
 
 _SHOWN = 100
@@ -21,7 +22,7 @@ def show(result: Result, path: Path, console: Console) -> None:
         # Words are wrapped for a reader; a file gets the lines as they are.
         console.print(Text(Settings.safe(result.text.strip("\n"))), soft_wrap=not console.is_terminal)
         console.print()
-    for number, answer in enumerate(result.answers, 1):
+    for number, answer in enumerate(() if result.dummy else result.answers, 1):
         _answer(answer, f"{number} of {len(result.asked.prompts)}", console)
     console.print(_figures(result))
     for check in result.checks:
@@ -31,6 +32,9 @@ def show(result: Result, path: Path, console: Console) -> None:
             told = f"{check.name}: expected {check.expected!r}, found {check.found!r}"
             line = Text.assemble(("✗ ", "bold red"), Settings.safe(told))
         console.print(line, soft_wrap=True)
+    if result.dummy:
+        told = "dummy: the weights are random, so there is no answer; speed and memory are those of the real model"
+        console.print(Text(told, style="yellow"), soft_wrap=True)
     for note in result.notes:
         console.print(Text(f"note: {Settings.safe(note)}", style="dim"), soft_wrap=True)
     console.print(Text(f"result: {path}", style="dim"), soft_wrap=True)
@@ -61,19 +65,22 @@ def _figures(result: Result) -> Table:
     ran, measured = result.ran, result.measured
     made = ran.engine
     number = "" if made.build_number is None else f"b{made.build_number}, "
-    table = Table(title=f"{result.name} — {ran.process.program}", title_justify="left", show_header=False)
+    title = f"{result.name} — {ran.process.program}" + (", dummy weights" if result.dummy else "")
+    table = Table(title=Settings.safe(title), title_justify="left", show_header=False)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     rows = [
         *_perplexity(result.record.perplexity),
         ("llama.cpp", f"{number}{(made.commit or made.fingerprint)[:12]}, {made.build_system}"),
         ("model", f"{ran.model.name or Path(ran.model.path).name}, {ran.model.file_type or 'type not said'}"),
+        ("size", _size(result.record)),
         ("CPU", f"{ran.machine.cpu_model or 'unknown'}, {ran.machine.n_cpu} usable"),
         ("prompt processing", _rate(measured.n_prompt, measured.prompt_per_second, "prompt_per_second", measured)),
         ("token generation", _rate(measured.n_gen, measured.generation_per_second, "generation_per_second", measured)),
         ("load", _ms(measured.load_ms)),
         ("total", _ms(measured.total_ms)),
         ("memory", _memory(measured)),
+        ("estimated", _estimate(result.memory)),
         ("wall / CPU time", f"{ran.process.wall_s:.2f} s / {_seconds(ran.process.cpu_s)}"),
     ]
     rows += [_batched(test) for test in result.record.batched]
@@ -95,6 +102,37 @@ def _batched(test: BatchedTest) -> tuple[str, str]:
     speeds = (("prompt", test.speed_pp), ("generation", test.speed_tg), ("both", test.speed))
     told = ", ".join(f"{name} {rate:.2f}" for name, rate in speeds if rate is not None)
     return f"{test.n_parallel} × ({test.n_prompt} + {test.n_gen})", f"{told} tokens/s"
+
+
+def _size(record: Record) -> str:
+    """As the loader tells it: parameters, size, and how many tensors are of which type."""
+    meta, loader = record.metadata, record.loader
+    if meta is None or meta.n_params is None or meta.size_mib is None:
+        return ""
+    bits = "" if meta.bits_per_weight is None else f" ({meta.bits_per_weight:.2f} bits per weight)"
+    types = "" if loader is None else ", ".join(f"{n} {name}" for name, n in loader.tensor_types.items())
+    size = f"{meta.size_mib:.2f} MiB" if meta.size_mib < 1024 else f"{meta.size_mib / 1024:.2f} GiB"
+    counted = f"; {loader.n_tensors} tensors: {types}" if loader is not None and types else ""
+    return f"{_count(meta.n_params)} parameters, {size}{bits}{counted}"
+
+
+def _count(n: float) -> str:
+    return f"{n / 1e9:.2f} B" if n >= 1e9 else f"{n / 1e6:.2f} M"
+
+
+def _estimate(memory: MemoryFit | None) -> str:
+    """What was estimated, each part with its error in per cent of what was measured."""
+    if memory is None:
+        return ""
+    told = {
+        part.name: f"{part.estimated_bytes / 2**20:.1f} ({part.error_percent:+.1f} %)"
+        for part in memory.parts
+        if part.error_percent is not None and (part.estimated_bytes or part.measured_bytes)
+    }
+    peak = f"peak {told.pop('peak')}" if "peak" in told else ""
+    told.pop("loader", None)
+    parts = " + ".join(f"{name.replace('_', ' ').replace('kv', 'KV')} {said}" for name, said in told.items())
+    return "; ".join(part for part in (peak, parts) if part)
 
 
 def _rate(n_tokens: int | None, rate: float | None, figure: str, measured: Measured) -> str:

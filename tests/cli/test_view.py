@@ -48,3 +48,29 @@ def test_what_a_program_is_for_is_shown(tmp_path: Path) -> None:
         "66.67 tokens/s",
     ):
         assert told in shown
+
+
+def test_a_run_on_dummy_weights_is_marked_and_shows_no_text(tmp_path: Path) -> None:
+    made = run(tmp_path, build=9445, whole_at=1, dummy=True)
+    out = io.StringIO()
+    show(made.result, made.path, Console(file=out, width=120))
+    shown = out.getvalue()
+    assert "llama-completion, dummy weights" in shown
+    assert "the weights are random" in shown
+    assert "Paris" not in shown
+
+
+def test_the_estimate_is_shown_with_its_error(tmp_path: Path) -> None:
+    made = run(tmp_path, build=9445, whole_at=1)
+    memory = made.result.memory
+    assert memory is not None
+    parts = tuple(
+        part.model_copy(update={"measured_bytes": 100 * 2**20, "estimated_bytes": 99 * 2**20, "error_percent": -1.0})
+        if part.name in ("kv_cache", "peak")
+        else part.model_copy(update={"measured_bytes": None, "error_percent": None})
+        for part in memory.parts
+    )
+    result = made.result.model_copy(update={"memory": memory.model_copy(update={"parts": parts})})
+    out = io.StringIO()
+    show(result, made.path, Console(file=out, width=120))
+    assert "peak 99.0 (-1.0 %); KV cache 99.0 (-1.0 %)" in out.getvalue()

@@ -63,3 +63,24 @@ def test_a_dummy_is_known_as_one(lcpp: Lcpp, tmp_path: Path) -> None:
     shown = lcpp("model", "inspect", str(path), "--json")
     assert shown.code == 0, shown.stderr
     assert json.loads(shown.stdout)["dummy"] is True
+
+
+@pytest.mark.parametrize("commit", [MAKE_COMMIT, CMAKE_COMMIT])
+def test_a_run_on_dummy_weights_has_a_speed_and_no_text(lcpp: Lcpp, commit: str) -> None:
+    program = "run.program=complete"
+    finished = lcpp("run", str(SMOKE), "-s", f"engine.ref={commit}", "-s", program, "--dummy-weights", "--json")
+    assert finished.code == 0, finished.stderr
+    result = finished.document
+    assert (result["dummy"], result["text"], result["record"]["generation"]["text"]) == (True, None, None)
+    assert result["ran"]["model"]["source"] == "dummy"
+    assert result["measured"]["generation_per_second"] > 0
+    assert (result["measured"]["n_gen"] or 0) >= 4
+    # Its memory is the real model's, and was estimated.
+    parts = {part["name"]: part for part in result["memory"]["parts"]}
+    assert round(parts["weights"]["measured_bytes"] / 2**20, 1) == 92.1
+    assert abs(parts["loader"]["error_percent"]) <= 3
+    assert abs(parts["peak"]["error_percent"]) <= 5
+    assert not [check for check in result["checks"] if check["name"].startswith("text")]
+    shown = lcpp("run", str(SMOKE), "-s", f"engine.ref={commit}", "-s", program, "--dummy-weights")
+    assert "dummy weights" in shown.stdout
+    assert "tokens/s so far" in shown.stderr
