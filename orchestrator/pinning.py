@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from orchestrator.engine.source import obtain
 from orchestrator.model.fetch import fetch
 from orchestrator.progress import Progress
-from orchestrator.recipe.load import LoadedRecipe
+from orchestrator.recipe.loaded import LoadedRecipe
+from orchestrator.recipe.matrix import Cases
 from orchestrator.recipe.schema import EngineSpec, HubModel, ModelSpec
 from orchestrator.workspace import Workspace
 
 
-def find_pins(loaded: LoadedRecipe, workspace: Workspace, progress: Progress, *, update: bool) -> dict[str, str | int]:
+def find_pins(cases: Cases, workspace: Workspace, progress: Progress, *, update: bool) -> dict[str, str | int]:
     """What to write into the recipe, by key path (`engine.ref`, `model.revision`, `model.size_bytes`, `model.sha256`).
 
-    The hub tells size and hash of a large file without its download; any other model is fetched and hashed.
+    The hub tells size and hash of a large file without its download; any other model is fetched and hashed. What a
+    matrix sets is left out, with a note.
 
     Args:
         update: follow what moved: pins that the recipe has already are found anew; otherwise they must still hold.
@@ -23,13 +25,28 @@ def find_pins(loaded: LoadedRecipe, workspace: Workspace, progress: Progress, *,
     Raises:
         LcppError: the engine or the model cannot be had, or is another than the recipe's own pins say.
     """
+    loaded = cases.cases[0].loaded
     recipe = loaded.recipe
     pins: dict[str, str | int] = {}
-    if (commit := _engine_commit(recipe.engine, loaded, workspace, progress)) is not None:
-        pins["engine.ref"] = commit
+    in_matrix = list(_pinned_by_hand(cases))
+    for key in in_matrix:
+        progress.note(f"`{key}` is in the matrix: pin its values there yourself")
+    if not any(key.startswith("engine") for key in in_matrix):
+        commit = _engine_commit(recipe.engine, loaded, workspace, progress)
+        pins |= {} if commit is None else {"engine.ref": commit}
+    if any(key.startswith("model") for key in in_matrix):
+        return pins
     model = recipe.model.model_copy(update={"sha256": None, "size_bytes": None}) if update else recipe.model
     pins |= {f"model.{name}": value for name, value in _model_pins(model, loaded, workspace, progress).items()}
     return pins
+
+
+def _pinned_by_hand(cases: Cases) -> Iterator[str]:
+    """The keys of the matrix that say which engine or model it is."""
+    for key in cases.cases[0].settings:
+        section, _, name = key.partition(".")
+        if section == "model" or (section == "engine" and name in ("", "ref", "source", "remote", "path")):
+            yield key
 
 
 def _engine_commit(spec: EngineSpec, loaded: LoadedRecipe, workspace: Workspace, progress: Progress) -> str | None:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from orchestrator.cli.settings import Settings
+
+if TYPE_CHECKING:
+    from orchestrator.recipe.matrix import Cases
 
 
 @click.group()
@@ -23,15 +27,38 @@ def recipe() -> None:
 def check(settings: Settings, recipes: tuple[Path, ...], overrides: tuple[str, ...], as_json: bool) -> None:
     """Say whether each RECIPE is good, or everything that is wrong with it and where."""
     settings.json = as_json
-    from orchestrator.recipe.load import load
+    from orchestrator.recipe.matrix import load_cases
 
-    loaded = [load(path, overrides) for path in recipes]
+    checked = [load_cases(path, overrides) for path in recipes]
     if as_json:
-        documents = [one.recipe.model_dump(mode="json") | {"digest": one.digest} for one in loaded]
-        click.echo(json.dumps(documents, ensure_ascii=False, indent=1))
+        click.echo(json.dumps([_document(one) for one in checked], ensure_ascii=False, indent=1))
         return
-    for one in loaded:
-        click.echo(f"{one.path}: good ({one.recipe.name}, digest {one.digest[:12]})")
+    for path, one in zip(recipes, checked, strict=True):
+        click.echo(f"{path}: good ({one.name}, {_extent(one)}digest {one.digest[:12]})")
+
+
+def _extent(cases: Cases) -> str:
+    """How much there is to run, when it is more than one run."""
+    said = []
+    if len(cases.cases) > 1:
+        said.append(f"{len(cases.cases):,} cases by {', '.join(cases.varied)}")
+    if cases.repeat > 1:
+        said.append(f"{cases.repeat} runs" + (" each" if said else ""))
+    if cases.warmup > 0:
+        said.append(f"{cases.warmup} to warm up")
+    return "".join(f"{each}, " for each in said)
+
+
+def _document(cases: Cases) -> dict[str, Any]:
+    """A recipe for `--json`: itself when it is one case, else its cases."""
+    extent = {"digest": cases.digest, "repeat": cases.repeat, "warmup": cases.warmup}
+    if len(cases.cases) == 1:
+        return cases.cases[0].loaded.recipe.model_dump(mode="json") | extent
+    described = [
+        {"settings": case.settings, "digest": case.loaded.digest, "recipe": case.loaded.recipe.model_dump(mode="json")}
+        for case in cases.cases
+    ]
+    return {"name": cases.name} | extent | {"cases": described}
 
 
 @recipe.command()
@@ -62,14 +89,14 @@ def pin(settings: Settings, recipe_file: Path, update: bool) -> None:
     """Write the exact bytes that RECIPE means today into it: the engine's commit, the model's commit, size and hash.
 
     Comments and layout stay. From then on, other bytes are refused. What a branch or tag was called is kept as a
-    comment.
+    comment. What a matrix sets is left as it is, with a note.
     """
     from orchestrator.pinning import find_pins
-    from orchestrator.recipe.load import load
+    from orchestrator.recipe.matrix import load_cases
     from orchestrator.recipe.pin import pin as write
 
-    loaded = load(recipe_file)
-    changes = write(loaded, find_pins(loaded, settings.workspace, settings.progress, update=update))
+    cases = load_cases(recipe_file)
+    changes = write(cases, find_pins(cases, settings.workspace, settings.progress, update=update))
     settings.close()
     for change in changes:
         was = "" if change.before in (None, change.after) else f" (was {change.before})"

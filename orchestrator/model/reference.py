@@ -13,7 +13,7 @@ from orchestrator.errors import UsageError
 from orchestrator.recipe.schema import HubModel, ModelSpec, PackageModel, PathModel
 
 if TYPE_CHECKING:
-    from orchestrator.recipe.load import LoadedRecipe
+    from orchestrator.recipe.loaded import LoadedRecipe
 
 FORMS = "hub:OWNER/NAME/FILE.gguf[@REVISION], package:NAME==VERSION/FILE.gguf, a path, or a recipe (.yaml)"
 
@@ -63,6 +63,8 @@ def parse_reference(text: str, *, base: Path) -> Reference:
         raise _page(text)
     if text.lower().endswith((".yaml", ".yml")):
         return _of_recipe(base / text)
+    if colon and kind != "path" and kind.isalpha() and not (base / text).exists():
+        raise UsageError(f"models do not come from {_shown(kind)}: {_shown(text)}", hint=f"one of: {FORMS}")
     spec = _validated(text, PathModel, source="path", path=text.removeprefix("path:"))
     return Reference(spec=spec, base=base)
 
@@ -88,9 +90,17 @@ def parse_repo(text: str) -> RepoReference:
 
 
 def _of_recipe(path: Path) -> Reference:
-    from orchestrator.recipe.load import load  # YAML is not needed for the other forms, and start-up time counts
+    # Here: YAML is not needed for the other forms, and start-up time counts.
+    from orchestrator.recipe.matrix import load_cases
 
-    loaded = load(path)
+    cases = load_cases(path).cases
+    loaded = cases[0].loaded
+    others = [case for case in cases if case.loaded.recipe.model != loaded.recipe.model]
+    if others:
+        raise UsageError(
+            f"{_shown(str(path))} is of several models: its matrix sets them",
+            hint=f"name one of them: {FORMS}",
+        )
     return Reference(spec=loaded.recipe.model, base=loaded.base, recipe=loaded)
 
 

@@ -1,16 +1,17 @@
-"""A recipe's tree against the schema: the recipe, or everything that is wrong with it in words for people."""
+"""A recipe's tree against the schema: what it says, or everything that is wrong with it in words for people."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from orchestrator.recipe.document import Items, Node, Scalar, Table
 from orchestrator.recipe.problem import Place, Problem, visible
-from orchestrator.recipe.schema import FORMAT_VERSION, Recipe
+from orchestrator.recipe.schema import FORMAT_VERSION, Plan, Recipe, Spec
 from orchestrator.recipe.shape import ANYTHING, DictOf, Fields, Leaf, ListOf, Shape, Variants, recipe_shape
 from orchestrator.recipe.suggest import did_you_mean, unknown_key
 from orchestrator.recipe.value import found, plain_value, scalar_value
@@ -19,13 +20,30 @@ from orchestrator.recipe.value import found, plain_value, scalar_value
 _TRANSLATED = 500
 
 
+_T = TypeVar("_T", bound=Spec)
+
+
 def check(tree: Table) -> Recipe | list[Problem]:
-    """The recipe, or all problems that the schema has with it."""
+    """The recipe, without what makes several runs of it, or all problems that the schema has with it."""
     newer = _newer_format(tree)
     if newer is not None:
         return [newer]
+    one = {key: entry for key, entry in tree.entries.items() if key not in Plan.model_fields}
+    return _checked(replace(tree, entries=one), Recipe)
+
+
+def check_plan(tree: Table) -> Plan | list[Problem]:
+    """What makes several runs of a recipe, or all problems with it; values in a matrix are not checked yet."""
+    newer = _newer_format(tree)
+    if newer is not None:
+        return [newer]
+    plan = {key: entry for key, entry in tree.entries.items() if key in Plan.model_fields}
+    return _checked(replace(tree, entries=plan), Plan)
+
+
+def _checked(tree: Table, model: type[_T]) -> _T | list[Problem]:
     try:
-        return Recipe.model_validate(plain_value(tree, recipe_shape()))
+        return model.model_validate(plain_value(tree, recipe_shape()))
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)
     by_key: dict[str, Problem] = {}
@@ -121,6 +139,8 @@ def _translate(detail: ErrorDetails, tree: Table) -> Problem:
         return Problem(place, spot.key, str(context["error"]), is_about_mapping)
     if kind == "argument":
         message = f"{found(spot.node, spot.shape)} may not be here: {detail['msg']}"
+    elif kind == "too_short":
+        message = "expected at least one value, found none"
     elif kind in ("string_too_long", "too_long"):
         unit = "characters" if kind == "string_too_long" else "values"
         message = f"expected at most {context['max_length']} {unit}, found more"

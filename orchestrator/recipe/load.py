@@ -1,262 +1,34 @@
-"""From a recipe's file and the command line's overrides to a recipe that is known to be good, or all its problems."""
+"""A recipe's file where one run is wanted."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
+import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchestrator.errors import RecipeError
-from orchestrator.recipe.check import check
-from orchestrator.recipe.document import Items, Node, Scalar, Table, compose, place_in
-from orchestrator.recipe.overrides import apply, key_of, place_of
-from orchestrator.recipe.problem import Malformed, Place, Problem, recipe_error, visible
-from orchestrator.recipe.schema import Recipe, RunSpec
-from orchestrator.recipe.suggest import close_to
+from orchestrator.recipe.loaded import LoadedRecipe
+from orchestrator.recipe.matrix import load_cases
+from orchestrator.recipe.problem import visible
 
-MAX_FILE_BYTES = 8 * 1024 * 1024
-MAX_PROMPT_BYTES = 4_000_000
-MAX_PROMPTS = 10_000
-_SUFFIXES = (".yaml", ".yml")
-# What no argument can carry, and the halves of characters that JSON may hold.
-_NO_TEXT = re.compile("[\\0\\ud800-\\udfff]")
-_LATER = ("history", "n_parallel")
-
-
-@dataclass(frozen=True, kw_only=True)
-class LoadedRecipe:
-    """A recipe that is known to be good.
-
-    Args:
-        recipe: what it says, with overrides applied and its name filled in from the file's.
-        path: the file.
-        base: the file's folder; relative paths in the recipe start there.
-        prompt: the prompt itself, also when it is in a file of its own; None for a bench and for a session.
-        prompts: the prompts of a session, also when they are in a file of their own; empty when it is none.
-        digest: SHA-256 (hex) of what it says with the prompt's text in it. How it is written, its comments, the
-            file's name, and whether a default is spelled out do not change it.
-        overrides: what the command line changed, as it was given.
-    """
-
-    recipe: Recipe
-    path: Path
-    base: Path
-    prompt: str | None
-    prompts: tuple[str, ...]
-    digest: str
-    overrides: tuple[str, ...]
+__all__ = ["LoadedRecipe", "load"]
 
 
 def load(path: Path, overrides: Sequence[str] = ()) -> LoadedRecipe:
     """Read and check the recipe in `path`, changed by `overrides` (each `key.path=value`).
 
+    How often it is to be run is left out; `load_cases` tells.
+
     Raises:
-        RecipeError: with everything that is wrong, each problem with its place.
+        RecipeError: with everything that is wrong, each problem with its place; or it has more than one case.
     """
-    base, data = _read(path)
-    problems: list[Problem] = []
-    source = visible(str(path), 300)
-    try:
-        tree = _mapping(compose(_decode(data, source), source, problems), Place(source, 1, 1))
-    except Malformed as error:
-        raise recipe_error([*problems, error.problem]) from None
-    changed = apply(tree, overrides, problems)
-    checked = check(changed)
-    if isinstance(checked, list):
-        raise recipe_error([*problems, *_blame_overrides(checked, tree, overrides)])
-    try:
-        prompt = _prompt(checked, base, changed)
-        prompts = _prompts(checked, base, changed)
-    except Malformed as error:
-        raise recipe_error([*problems, error.problem]) from None
-    if problems:
-        raise recipe_error(problems)
-    return LoadedRecipe(
-        recipe=checked if checked.name is not None else checked.model_copy(update={"name": _name(path)}),
-        path=path,
-        base=base,
-        prompt=prompt,
-        prompts=prompts,
-        digest=_digest(checked, prompt, prompts),
-        overrides=tuple(overrides),
+    loaded = load_cases(path, overrides)
+    if len(loaded.cases) == 1:
+        return loaded.cases[0].loaded
+    chosen = [text for text in loaded.cases[0].loaded.overrides if text.partition("=")[0] in loaded.varied]
+    example = " ".join(f"-s {shlex.quote(visible(text, 100))}" for text in chosen)
+    raise RecipeError(
+        f"this recipe has {len(loaded.cases):,} cases (by {', '.join(loaded.varied)}), and here one is wanted",
+        where=visible(str(path), 300),
+        hint=f"choose one, such as with {example}",
     )
-
-
-def _read(path: Path) -> tuple[Path, bytes]:
-    """The file's folder and content."""
-    try:
-        base = path.absolute().parent
-        with path.open("rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
-    except FileNotFoundError:
-        near = _near(path)
-        hint = f"did you mean {' or '.join(near)}?" if near else "`lcpp recipe new NAME` writes a recipe to start from"
-        raise RecipeError(f"there is no recipe {visible(str(path), 300)}", hint=hint) from None
-    except IsADirectoryError:
-        hint = "name the recipe's file in it"
-        raise RecipeError(f"{visible(str(path), 300)} is a directory, not a recipe", hint=hint) from None
-    except (OSError, ValueError) as error:
-        reason = error.strerror.lower() if isinstance(error, OSError) and error.strerror else str(error)
-        hint = "give a file that you may read"
-        raise RecipeError(f"cannot read the recipe: {reason}", where=visible(str(path), 300), hint=hint) from None
-    if len(data) > MAX_FILE_BYTES:
-        hint = "move a long prompt to a file of its own, with `run.prompt_file`"
-        raise RecipeError(f"larger than {MAX_FILE_BYTES} bytes, which no recipe is", where=str(path), hint=hint)
-    return base, data
-
-
-def _near(path: Path) -> list[str]:
-    """Recipes that may be meant by a path that does not exist."""
-    found: dict[str, str] = {}
-    for folder in (path.parent, Path("recipes")):
-        try:
-            names = [entry.name for entry in folder.iterdir() if entry.suffix in _SUFFIXES]
-        except (OSError, ValueError):
-            continue
-        same_stem = [name for name in names if Path(name).stem == path.stem]
-        for name in same_stem or close_to(path.name, names, 2):
-            found[str(folder / name)] = name
-    return list(found)[:3]
-
-
-def _decode(data: bytes, source: str) -> str:
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        before = error.object[: error.start].decode("utf-8", errors="replace")
-        place = place_in(before, len(before), source)
-        raise Malformed(Problem(place, "", "not UTF-8 text; save the file with the encoding UTF-8")) from None
-
-
-def _mapping(tree: Node | None, start: Place) -> Table:
-    next_step = "`lcpp recipe new` prints one to start from"
-    if isinstance(tree, Table):
-        return tree
-    if tree is None or (isinstance(tree, Scalar) and tree.text == ""):
-        raise Malformed(Problem(start, "", f"the recipe is empty; {next_step}"))
-    kind = "a list" if isinstance(tree, Items) else "a single value"
-    raise Malformed(Problem(tree.place, "", f"expected a mapping (`lcpp: 1`, `model: …`, `run: …`), found {kind}"))
-
-
-def _blame_overrides(problems: Sequence[Problem], tree: Table, overrides: Sequence[str]) -> list[Problem]:
-    """The problems, with what the file alone would not have laid at the door of the override that made it."""
-    if not overrides or not any(problem.is_about_mapping for problem in problems):
-        return list(problems)
-    alone = check(tree)
-    known = set(alone) if isinstance(alone, list) else set()
-    return [
-        problem if not problem.is_about_mapping or problem in known else _blamed(problem, overrides)
-        for problem in problems
-    ]
-
-
-def _blamed(problem: Problem, overrides: Sequence[str]) -> Problem:
-    """The problem at the place of the last override that has to do with its mapping."""
-    top = problem.key.partition(".")[0]
-    for override in reversed(overrides):
-        if not top or key_of(override).partition(".")[0] == top:
-            return replace(problem, place=place_of(override))
-    return problem
-
-
-def _prompt(recipe: Recipe, base: Path, tree: Table) -> str | None:
-    """The prompt, read from its file where it has one."""
-    run = recipe.run
-    if run.prompt_file is None:
-        return run.prompt
-    place = _place_of(tree, "run", "prompt_file")
-    prompt = _read_text("run.prompt_file", run.prompt_file, place, base)
-    if not prompt:
-        raise Malformed(Problem(place, "run.prompt_file", f"{visible(run.prompt_file, 300)} is empty"))
-    return prompt
-
-
-def _prompts(recipe: Recipe, base: Path, tree: Table) -> tuple[str, ...]:
-    """The prompts of a session, read from their file where they have one."""
-    run = recipe.run
-    if run.prompts_file is None:
-        return run.prompts or ()
-    place = _place_of(tree, "run", "prompts_file")
-
-    def fail(message: str) -> Malformed:
-        return Malformed(Problem(place, "run.prompts_file", f"{visible(run.prompts_file or '', 300)} {message}"))
-
-    lines = _read_text("run.prompts_file", run.prompts_file, place, base).split("\n")
-    prompts = []
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        prompt: object = line.rstrip("\r")
-        if run.prompts_file.endswith(".jsonl"):
-            try:
-                said = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise fail(f"has no JSON in line {number}: {visible(str(error), 200)}") from None
-            prompt = said.get("prompt") if isinstance(said, dict) else said
-        if not isinstance(prompt, str) or not prompt or _NO_TEXT.search(prompt):
-            raise fail(f'has no prompt in line {number}: "a text" or {{"prompt": "a text"}} was expected')
-        prompts.append(prompt)
-        if len(prompts) > MAX_PROMPTS:
-            raise fail(f"has more than {MAX_PROMPTS:,} prompts")
-    if not prompts:
-        raise fail("has no prompts")
-    return tuple(prompts)
-
-
-def _read_text(key: str, name: str, place: Place, base: Path) -> str:
-    """The text of a file that a recipe names under `key`."""
-
-    def fail(message: str) -> Malformed:
-        return Malformed(Problem(place, key, message))
-
-    try:
-        file = base / Path(name).expanduser()
-        # Only then: a pipe or a device could keep us reading for ever.
-        if not file.is_file():
-            raise fail(f"there is no file {visible(str(file), 300)}")
-        with file.open("rb") as source:
-            data = source.read(MAX_PROMPT_BYTES + 1)
-    except (OSError, RuntimeError, ValueError) as error:
-        reason = error.strerror.lower() if isinstance(error, OSError) and error.strerror else str(error)
-        raise fail(f"cannot read {visible(name, 300)}: {reason}") from None
-    if len(data) > MAX_PROMPT_BYTES:
-        raise fail(f"larger than {MAX_PROMPT_BYTES} bytes, the longest prompt")
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise fail(f"{visible(str(file), 300)} is not UTF-8 text (byte {error.start})") from None
-    if "\0" in text:
-        raise fail(f"{visible(str(file), 300)} has a NUL byte, which no program's argument can carry")
-    return text
-
-
-def _place_of(tree: Table, *keys: str) -> Place:
-    node: Node = tree
-    for key in keys:
-        assert isinstance(node, Table)
-        node = node.entries[key].value
-    return node.place
-
-
-def _name(path: Path) -> str:
-    """A recipe's name from its file's."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).strip("._-")[:80] or "recipe"
-
-
-def _digest(recipe: Recipe, prompt: str | None, prompts: tuple[str, ...]) -> str:
-    # Without what is None, so that a key that a later lcpp adds does not change the digests of recipes without it.
-    said = recipe.model_dump(mode="json", exclude_none=True)
-    said["run"] = {**said["run"], "prompt": prompt}
-    for name in ("prompt_file", "prompts_file"):
-        said["run"].pop(name, None)
-    # Keys that came later count only where they are used, for the same reason.
-    if prompts:
-        said["run"]["prompts"] = list(prompts)
-    for name, field in RunSpec.model_fields.items():
-        if name in _LATER and getattr(recipe.run, name) == field.default:
-            said["run"].pop(name)
-    canonical = json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()

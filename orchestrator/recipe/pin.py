@@ -18,7 +18,8 @@ from pathlib import Path
 import yaml
 
 from orchestrator.errors import RecipeError
-from orchestrator.recipe.load import LoadedRecipe, load
+from orchestrator.recipe.loaded import LoadedRecipe
+from orchestrator.recipe.matrix import Cases, load_cases
 from orchestrator.recipe.problem import visible
 
 Scalar = str | int
@@ -36,8 +37,11 @@ class Change:
     after: Scalar
 
 
-def pin(loaded: LoadedRecipe, values: Mapping[str, Scalar]) -> list[Change]:
+def pin(cases: Cases, values: Mapping[str, Scalar]) -> list[Change]:
     """Write `values` (by key path, such as `engine.ref`) into the recipe's file, all at once or not at all.
+
+    Args:
+        cases: what the file says, without overrides; the values are to hold for each of its cases.
 
     Returns:
         What was changed; empty when all stood there already.
@@ -46,6 +50,7 @@ def pin(loaded: LoadedRecipe, values: Mapping[str, Scalar]) -> list[Change]:
         RecipeError: the file is written in a way in which this cannot be done, or changed meanwhile, or may not be
             written.
     """
+    loaded = cases.cases[0].loaded
     path = Path(os.path.realpath(loaded.path))
     raw = _read(path)
     try:
@@ -64,7 +69,7 @@ def pin(loaded: LoadedRecipe, values: Mapping[str, Scalar]) -> list[Change]:
     if edited == text:
         return []
     bom = b"\xef\xbb\xbf" if raw.startswith(b"\xef\xbb\xbf") else b""
-    _replace(path, raw, bom + edited.encode(), loaded, values)
+    _replace(path, raw, bom + edited.encode(), cases, values)
     return changes
 
 
@@ -233,8 +238,9 @@ def _newline(text: str) -> str:
     return "\r\n" if "\r\n" in text else "\n"
 
 
-def _replace(path: Path, before: bytes, after: bytes, loaded: LoadedRecipe, values: Mapping[str, Scalar]) -> None:
+def _replace(path: Path, before: bytes, after: bytes, cases: Cases, values: Mapping[str, Scalar]) -> None:
     """Put the new text in the file's place, when it says what it should and nobody changed the file meanwhile."""
+    named = cases.cases[0].loaded.path
     staged: Path | None = None
     try:
         # With the recipe's own ending, and beside it: files that it names are looked for from there.
@@ -245,12 +251,10 @@ def _replace(path: Path, before: bytes, after: bytes, loaded: LoadedRecipe, valu
             out.flush()
             os.fsync(out.fileno())
         staged.chmod(stat.S_IMODE(path.stat().st_mode))
-        if not _says(staged, loaded, values):
-            raise _by_hand(loaded.path, values)
+        if not _says(staged, cases, values):
+            raise _by_hand(named, values)
         if path.read_bytes() != before:
-            raise RecipeError(
-                "the recipe was changed while it was being pinned", where=str(loaded.path), hint="run it again"
-            )
+            raise RecipeError("the recipe was changed while it was being pinned", where=str(named), hint="run it again")
         staged.rename(path)
         staged = None
     except OSError as error:
@@ -261,18 +265,23 @@ def _replace(path: Path, before: bytes, after: bytes, loaded: LoadedRecipe, valu
                 staged.unlink()
 
 
-def _says(path: Path, loaded: LoadedRecipe, values: Mapping[str, Scalar]) -> bool:
-    """Whether the recipe in `path` is the one that was loaded, but for `values`."""
+def _says(path: Path, cases: Cases, values: Mapping[str, Scalar]) -> bool:
+    """Whether the recipe in `path` has the cases that were loaded, but for `values`."""
     try:
-        now = load(path).recipe
+        now = load_cases(path)
     except RecipeError:
         return False
-    wanted = loaded.recipe
-    for key, value in values.items():
-        section, _, name = key.partition(".")
-        part = getattr(wanted, section).model_copy(update={name: value})
-        wanted = wanted.model_copy(update={section: part})
-    return now.model_copy(update={"name": wanted.name}) == wanted
+    if (now.repeat, now.warmup, len(now.cases)) != (cases.repeat, cases.warmup, len(cases.cases)):
+        return False
+    for is_now, was in zip(now.cases, cases.cases, strict=True):
+        wanted = was.loaded.recipe
+        for key, value in values.items():
+            section, _, name = key.partition(".")
+            part = getattr(wanted, section).model_copy(update={name: value})
+            wanted = wanted.model_copy(update={section: part})
+        if is_now.loaded.recipe.model_copy(update={"name": wanted.name}) != wanted:
+            return False
+    return True
 
 
 def _by_hand(path: Path, values: Mapping[str, Scalar]) -> RecipeError:

@@ -22,6 +22,7 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from orchestrator.recipe.arguments import refusal
+from orchestrator.recipe.axis_schema import axis_properties
 from orchestrator.recipe.pattern import compilable
 
 FORMAT_VERSION = 1
@@ -35,6 +36,9 @@ Program = Literal[
 ]
 
 CacheType = Literal["f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1"]
+
+# Of these there is one for all cases of a matrix.
+SAME_FOR_ALL = ("lcpp", "name", "description")
 
 _BENCHES = ("bench", "llama-bench", "batched-bench", "llama-batched-bench")
 _PERPLEXITY = ("perplexity", "llama-perplexity")
@@ -87,6 +91,20 @@ def _not_a_remote_helper(remote: str) -> str:
     if re.match(r"[^/:]*::", remote):
         raise ValueError("`NAME::ADDRESS` remotes start programs: give a URL, or the path of a repository")
     return remote
+
+
+def _cpu_set(cpus: tuple[int, ...]) -> tuple[int, ...]:
+    twice = next((cpu for cpu in cpus if cpus.count(cpu) > 1), None)
+    if twice is not None:
+        raise ValueError(f"CPU {twice} is here twice")
+    return tuple(sorted(cpus))
+
+
+_CpuSet = Annotated[
+    tuple[Annotated[int, Field(ge=0, le=4095)], ...],
+    Field(min_length=1, max_length=1024, strict=False, json_schema_extra={"uniqueItems": True}),
+    AfterValidator(_cpu_set),
+]
 
 
 def _own_name(name: str, _info: object) -> str:
@@ -288,6 +306,10 @@ class RunSpec(Spec):
     n_threads_batch: Annotated[
         int | None, Field(ge=1, le=4096, description="Threads of prompt processing, -tb; else as n_threads.")
     ] = None
+    cpus: Annotated[
+        _CpuSet | None,
+        Field(description="The program may run on these CPUs only, numbered from 0 as the system does."),
+    ] = None
     type_k: Annotated[CacheType | None, Field(description="Type of the KV cache's keys, -ctk.")] = None
     type_v: Annotated[
         CacheType | None,
@@ -414,7 +436,34 @@ class Recipe(Spec):
     expect: Annotated[ExpectSpec, Field(description="What must hold of the result.")] = ExpectSpec()
 
 
+class Plan(Spec):
+    """What makes several runs of one recipe file."""
+
+    matrix: Annotated[
+        dict[str, Annotated[tuple[object, ...], Field(min_length=1, max_length=10_000, strict=False)]],
+        Field(
+            max_length=64,
+            description="Key paths and their values, e.g. {run.n_threads: [1, 2]}: one case for each combination.",
+        ),
+    ] = {}
+    exclude: Annotated[
+        tuple[Annotated[dict[str, object], Field(min_length=1)], ...],
+        Field(
+            max_length=500,
+            strict=False,
+            description="Combinations that are left out: those with all of an item's values for keys of the matrix.",
+        ),
+    ] = ()
+    repeat: Annotated[int, Field(ge=1, le=1000, description="Runs of each case that are measured.")] = 1
+    warmup: Annotated[int, Field(ge=0, le=100, description="Runs of each case before those that are measured.")] = 0
+
+
+class RecipeFile(Plan, Recipe):
+    """A recipe as it is written."""
+
+
 def json_schema() -> dict[str, Any]:
     """The recipe format as a JSON Schema (draft 2020-12), for editors."""
-    schema = Recipe.model_json_schema()
+    schema = RecipeFile.model_json_schema()
+    schema["properties"]["matrix"] |= axis_properties(schema, frozenset({*Plan.model_fields, *SAME_FOR_ALL}))
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "lcpp recipe"}

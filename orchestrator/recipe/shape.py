@@ -12,7 +12,7 @@ import annotated_types
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from orchestrator.recipe.schema import Means, Recipe
+from orchestrator.recipe.schema import Means, RecipeFile
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,8 @@ ANYTHING = Leaf(words=("a value",))
 
 @cache
 def recipe_shape() -> Fields:
-    """The shape of a whole recipe."""
-    return _fields(Recipe)
+    """The shape of a whole recipe file."""
+    return _fields(RecipeFile)
 
 
 def one_of(words: Sequence[str]) -> str:
@@ -156,6 +156,8 @@ def _leaf(annotation: object, metadata: Sequence[object]) -> Leaf:
         choices = tuple(value for value in get_args(annotation) if isinstance(value, str))
         words = (means,) if means else tuple(str(value) for value in get_args(annotation))
         return Leaf(words, choices, is_text=bool(choices))
+    if annotation is object:
+        return ANYTHING
     if annotation is str:
         return Leaf((means or "text",), is_text=True)
     if annotation is bool:

@@ -83,6 +83,7 @@ run:
   # n_batch: 2048
   # n_ubatch: 512
   # n_threads_batch: 4 # for prompt processing; else as n_threads
+  # cpus: [0, 1] # the program may run on these CPUs only
   # type_k: q8_0 # KV cache: f32, f16, bf16, q8_0, q4_0, q4_1, iq4_nl, q5_0, q5_1
   # type_v: q8_0 # quantized only with flash attention
   # flash_attn: on # off, auto
@@ -116,6 +117,16 @@ expect:
   # min_prompt_per_second: 20
   # metadata: # of the GGUF file
   #   general.architecture: llama
+
+# Several runs, to be compared: one case for each combination of these values. Any key path that -s takes, also
+# engine.ref or model.
+# matrix:
+#   run.n_threads: [1, 2]
+#   run.n_batch: [256, 512]
+# Combinations that are left out.
+# exclude: [{run.n_threads: 1, run.n_batch: 256}]
+# repeat: 5 # measured runs of each case
+# warmup: 1 # runs of each case before them, which do not count
 """)
 
 

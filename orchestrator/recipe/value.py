@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from orchestrator.recipe.document import Entry, Items, Node, Scalar, Table
 from orchestrator.recipe.problem import visible
@@ -20,6 +21,8 @@ _INTEGER = re.compile(r"[-+]?[0-9]{1,300}")
 _OCTAL = re.compile(r"0o[0-7]{1,300}")
 _HEX = re.compile(r"0x[0-9a-fA-F]{1,300}")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+# What needs no quotes within a list or mapping in one line; all that can be a number or a truth value is among it.
+_PLAIN_WORD = re.compile(r"[A-Za-z0-9_.+~/=][A-Za-z0-9_.+~/=@-]*|-[A-Za-z0-9_.+~/=][A-Za-z0-9_.+~/=@-]*")
 _SPECIAL = re.compile(r"([-+]?)\.(inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 
 
@@ -92,3 +95,43 @@ def found(node: Node, shape: Shape) -> str:
     if value is None:
         return "nothing"
     return f'the text "{visible(node.text)}"' if isinstance(value, str) else visible(node.text)
+
+
+def written(node: Node | None, shape: Shape) -> str:
+    """The value as the text of an override (`-s KEY=…`) that says the same; `null` when there is none."""
+    if node is None or (isinstance(node, Scalar) and is_nothing(node)):
+        return "null"
+    if isinstance(node, Scalar) and isinstance(shape, Leaf) and shape.is_text:
+        as_it_is = not node.text.startswith(("'", '"')) and not is_nothing(replace(node, plain=True))
+        return node.text if as_it_is else _quoted(node.text)
+    return _flow(node)
+
+
+def _flow(node: Node) -> str:
+    """YAML in one line."""
+    if isinstance(node, Items):
+        return f"[{', '.join(_flow(item) for item in node.items)}]"
+    if isinstance(node, Table):
+        return f"{{{', '.join(f'{_word(key)}: {_flow(entry.value)}' for key, entry in node.entries.items())}}}"
+    if is_nothing(node):
+        return "null"
+    if not node.plain:
+        means_itself = isinstance(scalar_value(replace(node, plain=True)), str)
+        return _word(node.text) if means_itself else _quoted(node.text)
+    return _word(node.text)
+
+
+def _word(text: str) -> str:
+    return text if _PLAIN_WORD.fullmatch(text) else _quoted(text)
+
+
+def _quoted(text: str) -> str:
+    return '"' + "".join(_escaped(char) for char in text) + '"'
+
+
+def _escaped(char: str) -> str:
+    if char in '"\\':
+        return f"\\{char}"
+    if char.isprintable():
+        return char
+    return f"\\u{ord(char):04x}" if ord(char) < 0x10000 else f"\\U{ord(char):08x}"

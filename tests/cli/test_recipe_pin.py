@@ -11,6 +11,7 @@ import pytest
 from orchestrator.errors import ModelError
 from orchestrator.pinning import find_pins
 from orchestrator.recipe.load import load
+from orchestrator.recipe.matrix import load_cases
 from orchestrator.recipe.pin import pin
 from orchestrator.workspace import Workspace
 from tests.engine.fake_upstream import FakeUpstream
@@ -86,12 +87,28 @@ def test_the_engine_and_a_file(tmp_path: Path) -> None:
         "model: {source: path, path: tiny.gguf}\nrun: {prompt: Hello}\n"
     )
     workspace = Workspace(vendor=tmp_path / "vendor", runs=tmp_path / "runs")
-    loaded = load(recipe)
-    pin(loaded, find_pins(loaded, workspace, Recorder(), update=False))
+    cases = load_cases(recipe)
+    pin(cases, find_pins(cases, workspace, Recorder(), update=False))
     now = load(recipe).recipe
     assert now.engine.ref == upstream.head
     assert (now.model.size_bytes, now.model.sha256) == (len(CONTENT), hashlib.sha256(CONTENT).hexdigest())
     assert "} # moves\n" in recipe.read_text()
     (tmp_path / "tiny.gguf").write_bytes(tiny_model(n_bytes=40_000, fill=1))
     with pytest.raises(ModelError, match="not the model that the recipe wants"):
-        find_pins(load(recipe), workspace, Recorder(), update=False)
+        find_pins(load_cases(recipe), workspace, Recorder(), update=False)
+
+
+def test_what_a_matrix_sets_is_left_to_its_author(tmp_path: Path) -> None:
+    (tmp_path / "tiny.gguf").write_bytes(CONTENT)
+    recipe = tmp_path / "r.yaml"
+    text = "lcpp: 1\nmodel:\n  source: path\n  path: tiny.gguf\nrun: {prompt: Hello}\n"
+    recipe.write_text(text + "matrix: {engine.ref: [b3642, master], run.n_threads: [1, 2]}\n")
+    workspace = Workspace(vendor=tmp_path / "vendor", runs=tmp_path / "runs")
+    recorder = Recorder()
+    cases = load_cases(recipe)
+    assert {change.key for change in pin(cases, find_pins(cases, workspace, recorder, update=False))} == {
+        "model.size_bytes",
+        "model.sha256",
+    }
+    assert recorder.notes == ["`engine.ref` is in the matrix: pin its values there yourself"]
+    assert [case.loaded.recipe.model.size_bytes for case in load_cases(recipe).cases] == [len(CONTENT)] * 4

@@ -47,6 +47,15 @@ def test_a_recipe_stands_for_its_model() -> None:
         parse_reference("missing.yaml", base=HERE)
 
 
+def test_a_recipe_with_a_matrix_stands_for_its_model_when_that_is_one(tmp_path: Path) -> None:
+    text = "lcpp: 1\nmodel: {source: path, path: a.gguf}\nrun: {prompt: a}\n"
+    (tmp_path / "one.yaml").write_text(text + "matrix: {run.n_threads: [1, 2]}\n")
+    (tmp_path / "two.yaml").write_text(text + "matrix: {model.path: [a.gguf, b.gguf]}\n")
+    assert parse_reference("one.yaml", base=tmp_path).spec == PathModel(source="path", path="a.gguf")
+    with pytest.raises(UsageError, match="of several models"):
+        parse_reference("two.yaml", base=tmp_path)
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orchestrator.errors import RecipeError
-from orchestrator.recipe.load import LoadedRecipe, load
+from orchestrator.recipe.matrix import Cases, load_cases
 from orchestrator.recipe.template import new_recipe
 
 RECIPES = Path(__file__).parents[2] / "recipes"
@@ -20,7 +20,8 @@ SHIPPED = [*(path.read_text() for path in sorted(RECIPES.glob("*.yaml"))), new_r
 KEYS = [
     *("lcpp", "engine", "engine.ref", "engine.options", "engine.options.GGML_A", "engine.programs", "model"),
     *("model.source", "model.file", "model.path", "run", "run.prompt", "run.prompt_file", "run.n_predict"),
-    *("run.sampling.seed", "run.extra_args", "run.timeout_s", "expect.metadata.a.b", "expect.text_matches", "x", ""),
+    *("run.sampling.seed", "run.extra_args", "run.timeout_s", "expect.metadata.a.b", "expect.text_matches"),
+    *("matrix", "matrix.run.n_threads", "matrix.model", "matrix.run.", "exclude", "repeat", "run.cpus", "x", ""),
 ]
 PIECES = [
     *(": ", "- ", "\n", "  ", "\t", "[", "]", "{", "}", ",", "#", "&a ", "*a", "!!str ", "!x ", "|\n", ">", "'", '"'),
@@ -39,9 +40,9 @@ def _load(folder: Path, data: bytes, overrides: Sequence[str] = ()) -> None:
     path = folder / "x.yaml"
     path.write_bytes(data)
     began = time.process_time()
-    result: LoadedRecipe | RecipeError
+    result: Cases | RecipeError
     try:
-        result = load(path, overrides)
+        result = load_cases(path, overrides)
     except RecipeError as error:
         result = error
     assert time.process_time() - began < 2
@@ -51,8 +52,11 @@ def _load(folder: Path, data: bytes, overrides: Sequence[str] = ()) -> None:
         assert "\0" not in str(result)
         str(result).encode()  # can be printed
     else:
-        json.dumps(result.recipe.model_dump(mode="json"), allow_nan=False).encode()
-        assert result.recipe.name
+        assert result.name
+        assert result.cases
+        for case in result.cases:
+            json.dumps(case.loaded.recipe.model_dump(mode="json"), allow_nan=False).encode()
+            json.dumps(case.settings, ensure_ascii=False).encode()
 
 
 @FUZZ

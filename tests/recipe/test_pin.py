@@ -11,6 +11,7 @@ import pytest
 
 from orchestrator.errors import RecipeError
 from orchestrator.recipe.load import load
+from orchestrator.recipe.matrix import load_cases
 from orchestrator.recipe.pin import pin
 from orchestrator.recipe.template import new_recipe
 
@@ -50,13 +51,13 @@ def pinned(tmp_path: Path, text: str, values: dict[str, str | int] = VALUES) -> 
     path = tmp_path / "r.yaml"
     path.write_bytes(text.encode())
     before = load(path)
-    changes = pin(before, values)
+    changes = pin(load_cases(path), values)
     assert {change.key for change in changes} <= set(values)
     recipe = load(path).recipe
     assert recipe.engine.ref == values.get("engine.ref", before.recipe.engine.ref)
     assert recipe.model.size_bytes == values.get("model.size_bytes")
     assert recipe.run == before.recipe.run
-    assert pin(load(path), values) == [], "a second time there is nothing to do"
+    assert pin(load_cases(path), values) == [], "a second time there is nothing to do"
     assert sorted(each.name for each in tmp_path.iterdir()) == ["r.yaml"]
     return path.read_bytes().decode()
 
@@ -136,7 +137,7 @@ def test_what_cannot_be_done_changes_nothing(tmp_path: Path, text: str) -> None:
     path = tmp_path / "r.yaml"
     path.write_text(text)
     with pytest.raises(RecipeError) as caught:
-        pin(load(path), VALUES)
+        pin(load_cases(path), VALUES)
     assert f"engine.ref: {COMMIT}" in str(caught.value.hint)
     assert path.read_text() == text
     assert sorted(each.name for each in tmp_path.iterdir()) == ["r.yaml"]
@@ -148,7 +149,7 @@ def test_links_and_modes_stay(tmp_path: Path) -> None:
     real.chmod(0o640)
     link = tmp_path / "link.yaml"
     link.symlink_to("real.yaml")
-    pin(load(link), VALUES)
+    pin(load_cases(link), VALUES)
     assert link.is_symlink()
     assert stat.S_IMODE(real.stat().st_mode) == 0o640
     assert load(real).recipe.engine.ref == COMMIT
@@ -157,7 +158,7 @@ def test_links_and_modes_stay(tmp_path: Path) -> None:
 def test_a_recipe_that_changed_meanwhile_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "r.yaml"
     path.write_text(BLOCK)
-    loaded = load(path)
+    loaded = load_cases(path)
     path.write_text(BLOCK.replace("n_predict: 5", "n_predict: 6"))
     with pytest.raises(RecipeError):
         pin(loaded, VALUES)
@@ -168,8 +169,40 @@ def test_a_recipe_that_changed_meanwhile_is_left_alone(tmp_path: Path) -> None:
 def test_a_folder_that_may_not_be_written(tmp_path: Path) -> None:
     path = tmp_path / "r.yaml"
     path.write_text(BLOCK)
-    loaded = load(path)
+    loaded = load_cases(path)
     tmp_path.chmod(0o500)
     with pytest.raises(RecipeError, match="permission denied"):
         pin(loaded, VALUES)
     tmp_path.chmod(0o700)
+
+
+MATRIX = (
+    BLOCK
+    + """\
+matrix: # two of each
+  run.n_threads: [1, 2]
+  engine.build: [make, cmake]
+repeat: 3
+"""
+)
+
+
+def test_a_recipe_with_a_matrix(tmp_path: Path) -> None:
+    path = tmp_path / "r.yaml"
+    path.write_text(MATRIX)
+    assert [change.key for change in pin(load_cases(path), VALUES)] == list(VALUES)
+    assert path.read_text().endswith(MATRIX[MATRIX.index("matrix:") :])
+    cases = load_cases(path).cases
+    assert len(cases) == 4
+    assert {case.loaded.recipe.engine.ref for case in cases} == {COMMIT}
+    assert {case.loaded.recipe.model.sha256 for case in cases} == {SHA256}
+
+
+@pytest.mark.parametrize("refs", ["[b3642, b3643]", "[b3642]"])
+def test_what_the_matrix_sets_is_not_pinned_beside_it(refs: str, tmp_path: Path) -> None:
+    path = tmp_path / "r.yaml"
+    path.write_text(BLOCK + f"matrix: {{engine.ref: {refs}}}\n")
+    before = path.read_bytes()
+    with pytest.raises(RecipeError):
+        pin(load_cases(path), VALUES)
+    assert path.read_bytes() == before

@@ -12,6 +12,7 @@ import yaml
 
 from orchestrator.errors import UsageError
 from orchestrator.recipe.load import load
+from orchestrator.recipe.matrix import load_cases
 from orchestrator.recipe.schema import DEFAULT_REF, HubModel, PackageModel, json_schema
 from orchestrator.recipe.template import new_recipe
 
@@ -46,9 +47,9 @@ def test_there_are_recipes() -> None:
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_shipped_recipes_load_and_fit_the_schema(path: Path) -> None:
-    loaded = load(path)
-    assert loaded.recipe.name == path.stem
-    assert loaded.recipe.description
+    cases = load_cases(path)
+    assert cases.name == path.stem
+    assert all(case.loaded.recipe.description for case in cases.cases)
     document = yaml.safe_load(path.read_text())
     assert _is_valid(document)
     for broken in (
@@ -57,6 +58,11 @@ def test_shipped_recipes_load_and_fit_the_schema(path: Path) -> None:
         {**document, "model": {"source": "hup"}},
         {**document, "engine": {"options": {"FOO": 1}}},
         {**document, "run": {**document["run"], "n_predict": "64"}},
+        {**document, "matrix": {"run.n_thread": [1]}},
+        {**document, "matrix": {"run.n_threads": [0]}},
+        {**document, "matrix": {"run.n_threads": 1}},
+        {**document, "matrix": {"name": ["a", "b"]}},
+        {**document, "repeat": 0},
         {key: value for key, value in document.items() if key != "run"},
     ):
         assert not _is_valid(broken)
@@ -91,14 +97,21 @@ def test_a_new_recipe_loads(name: str, tmp_path: Path) -> None:
 def test_a_new_recipe_still_loads_with_its_examples_switched_on(tmp_path: Path) -> None:
     text = new_recipe("x")
     for key in ("description", "remote", "options", "programs", "size_bytes", "system", "n_threads", "n_batch",
-                "n_ubatch", "seed", "top_k", "top_p", "min_p", "repeat_penalty", "extra_args", "timeout_s",
-                "idle_timeout_s", "text_contains", "text_matches", "min_generation_per_second",
+                "n_ubatch", "cpus", "seed", "top_k", "top_p", "min_p", "repeat_penalty", "extra_args", "timeout_s",
+                "repeat", "warmup", "idle_timeout_s", "text_contains", "text_matches", "min_generation_per_second",
                 "min_prompt_per_second"):  # fmt: skip
         assert f"# {key}: " in text, key
         text = text.replace(f"# {key}: ", f"{key}: ")
+    for line in ("matrix:", "  run.n_threads: ", "  run.n_batch: ", "exclude: "):
+        assert f"# {line}" in text, line
+        text = text.replace(f"# {line}", line)
     path = tmp_path / "x.yaml"
     path.write_text(text)
-    recipe = load(path).recipe
+    cases = load_cases(path)
+    assert len(cases.cases) == 3
+    assert (cases.repeat, cases.warmup) == (5, 1)
+    recipe = cases.cases[0].loaded.recipe
+    assert recipe.run.cpus == (0, 1)
     assert recipe.run.extra_args == ("--repeat-last-n", "64")
     assert recipe.run.sampling.top_p == 0.95
 
@@ -107,3 +120,19 @@ def test_a_new_recipe_still_loads_with_its_examples_switched_on(tmp_path: Path) 
 def test_names_that_no_recipe_can_have(name: str) -> None:
     with pytest.raises(UsageError):
         new_recipe(name)
+
+
+def test_the_schema_knows_every_key_of_a_matrix() -> None:
+    matrix = {
+        "engine.ref": ["b3642"],
+        "engine.options.GGML_NATIVE": [True, False],
+        "model": [{"source": "path", "path": "a.gguf"}],
+        "model.file": ["a.gguf"],
+        "run.n_threads": [1, 2],
+        "run.cpus": [[0], [0, 1]],
+        "run.sampling.seed": [1],
+        "expect.metadata.general.architecture": ["llama"],
+    }
+    recipe = {"lcpp": 1, "model": {"source": "path", "path": "a.gguf"}, "run": {"prompt": "a"}}
+    planned = {**recipe, "matrix": matrix, "exclude": [{"run.n_threads": 1}], "repeat": 2, "warmup": 1}
+    assert _is_valid(planned)
