@@ -12,15 +12,12 @@ from orchestrator.engine.dialect import MUST_FLAGS, Dialect, Layout, Value, grou
 from orchestrator.errors import UsageError
 from orchestrator.model.chat import render_chat
 from orchestrator.model.fetch import Model
+from orchestrator.recipe.context import batched_context, chunk_context, completion_context
 from orchestrator.recipe.schema import Program, RunSpec, Sampling
 from orchestrator.recipe.suggest import close_to
 
 # One argument may have 128 KiB on Linux; longer prompts go through a file where the program can read one.
 _MAX_ARGUMENT_BYTES = 120_000
-# What llama-cli keeps free in the context, and what a chat template that we do not render may add.
-_SPARE_TOKENS = 8
-_TEMPLATE_TOKENS = 512
-_CONTEXT_STEP = 256
 # What a child gets of lcpp's environment: enough to run and nothing that changes its settings (llama.cpp reads
 # LLAMA_ARG_* as options) or that it has no need to know (tokens, passwords).
 _INHERITED = ("PATH", "HOME", "USER", "TMPDIR", "LD_LIBRARY_PATH")
@@ -31,10 +28,6 @@ _FIXED = {"LC_ALL": "C.UTF-8", "NO_COLOR": "1", "TERM": "dumb"}
 
 _NO_ECHO = "--no-display-prompt"
 _LONG_OPTION = re.compile(r"--[A-Za-z][\w-]*")
-# llama-perplexity's own default.
-_PERPLEXITY_CONTEXT = 512
-# What llama-batched-bench warms up with.
-_WARM_UP_TOKENS = 16
 # At the places of an old batched-bench that no recipe sets: the program's own defaults.
 _PLACES: Mapping[str, str] = {
     "is_pp_shared": "0",
@@ -120,16 +113,17 @@ def compose(
         parts = _batched(run, model, n_ctx, dialect)
     elif program == "llama-perplexity":
         text, prompt_file = prompt or "", folder / "prompt.txt"
-        n_ctx = _PERPLEXITY_CONTEXT if run.n_ctx == "auto" else run.n_ctx
+        n_ctx = chunk_context(run)
         parts = _perplexity(run, model, n_ctx, prompt_file, dialect)
     else:
         text, by_program = _render(run, prompt or "", program, dialect, model, cache)
         _check_size(text, program, dialect)
         if program == "llama-simple":
-            n_ctx = None if dialect.syntax(program) != "options" else _context(run, text, template=False)
+            has_option = dialect.syntax(program) == "options"
+            n_ctx = completion_context(run, len(text.encode()), template=False) if has_option else None
             parts = _simple(run, model, text, n_ctx, dialect)
         else:
-            n_ctx = _context(run, text, template=by_program)
+            n_ctx = completion_context(run, len(text.encode()), template=by_program)
             parts = completion_parts(run, program, model, n_ctx, dialect, dialect.flags(program))
             if by_program and run.system is not None:
                 parts.append(Part(words=("-sys", run.system), key="run.system"))
@@ -305,21 +299,9 @@ def _fits(text: str) -> bool:
     return len(text.encode()) <= _MAX_ARGUMENT_BYTES
 
 
-def _context(run: RunSpec, text: str, *, template: bool) -> int:
-    """The context size in tokens: as asked, or what surely is enough.
-
-    A tokenizer makes at most one token of a byte, so the prompt's length in bytes bounds its length in tokens.
-    """
-    if run.n_ctx != "auto":
-        return run.n_ctx
-    needed = len(text.encode()) + run.n_predict + _SPARE_TOKENS + (_TEMPLATE_TOKENS if template else 0)
-    return -(-needed // _CONTEXT_STEP) * _CONTEXT_STEP
-
-
 def _batched_context(run: RunSpec, notes: list[str]) -> int:
     """The context in which each test has room; a note where the recipe's own has not."""
-    one = max(run.n_prompt + run.n_gen, _WARM_UP_TOKENS)
-    needed = max(run.n_parallel) * one
+    one, needed = batched_context(run)
     if run.n_ctx == "auto":
         return needed
     if run.n_ctx < needed:

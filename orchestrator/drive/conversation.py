@@ -20,15 +20,11 @@ from orchestrator.engine.dialect import (
 )
 from orchestrator.errors import UsageError
 from orchestrator.model.fetch import Model
+from orchestrator.recipe.context import session_context
 from orchestrator.recipe.schema import Program, RunSpec
 
 # Without these it would not be the session that is meant, so they are given whatever the help says.
 _MUST = ("-cnv", "--simple-io", "--in-prefix")
-# What a chat template may add at the beginning, and to each prompt; and what the program keeps free. In tokens.
-_TEMPLATE_TOKENS = 512
-_TURN_TOKENS = 64
-_SPARE_TOKENS = 8
-_CONTEXT_STEP = 256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +51,7 @@ def compose_session(
     chat = _is_chat(run)
     if talk.needs_tokens and not model.header.add_bos and not (chat and (run.system is not None or talk.own_system)):
         _check_beginning(chat=chat, talk=talk, dialect=dialect)
-    n_ctx = _context(run, prompts, talk, chat=chat)
+    n_ctx = session_context(run, [len(prompt.encode()) for prompt in prompts], template=chat, budget=talk.budget)
     more = (talk.chat_flags if chat else talk.raw_flags) or ()
     parts = completion_parts(run, program, model, n_ctx, dialect, ())
     parts += [Part(words=words, optional=words[0] not in _MUST) for words in groups((*talk.flags, *more))]
@@ -154,13 +150,3 @@ def _check_beginning(*, chat: bool, talk: Talk, dialect: Dialect) -> None:
         where="run.prompts",
         hint="set `run.system`, or take `engine.ref: b4799` or newer" if chat else "set `run.mode: chat`",
     )
-
-
-def _context(run: RunSpec, prompts: Sequence[str], talk: Talk, *, chat: bool) -> int:
-    """The context size in tokens: as asked, or what surely is enough; a prompt has at most one token a byte."""
-    if run.n_ctx != "auto":
-        return run.n_ctx
-    answer = run.n_predict * (2 if talk.budget else 1) + _TURN_TOKENS
-    sizes = [len(prompt.encode()) + answer for prompt in prompts]
-    needed = (sum(sizes) if run.history == "keep" else max(sizes)) + len((run.system or "").encode()) + _SPARE_TOKENS
-    return -(-(needed + (_TEMPLATE_TOKENS if chat else 0)) // _CONTEXT_STEP) * _CONTEXT_STEP

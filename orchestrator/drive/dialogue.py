@@ -66,11 +66,6 @@ class Dialogue:
         self._remain: int | None = n_predict
         self._notes_read = 0
 
-    @property
-    def all_answered(self) -> bool:
-        """Whether every prompt has its whole answer."""
-        return len(self.exchanges) == len(self.prompts) and all(one.whole for one in self.exchanges)
-
     def hold(self, session: Session) -> None:
         """Ask all prompts, then leave.
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import errno
+import math
 import os
 import re
 import resource
@@ -26,16 +27,20 @@ from typing import TYPE_CHECKING, Any
 import pexpect
 import ptyprocess
 
-from orchestrator.drive import threads
+from orchestrator.drive import affinity, threads
 from orchestrator.drive.transcript import StoppedBy, Stream, Tape, Transcript
 from orchestrator.errors import DriveError
-from orchestrator.process import die_with_parent
+from orchestrator.process import die_with_parent, interrupts_held
 from orchestrator.workspace import disk_errors
 
 OnOutput = Callable[[Stream, bytes, float], None]
+# Called with the child's process id while it runs, at most every `_SAMPLE_REST_S`.
+OnSample = Callable[[int], None]
 
 _READ_BYTES = 1 << 16
+# While the program is quiet, and while it prints: then each piece of output may be the last, but reading costs it time.
 _SAMPLE_EVERY_S = 0.1
+_SAMPLE_REST_S = 0.02
 _DRAIN_S = 1.0
 # How often a program that pauses behind its prompt mark is asked whether it waits; and for how long it must have been
 # quiet where the kernel does not tell what its threads do.
@@ -46,6 +51,8 @@ _WRITE_BYTES = 2048
 # The ladder: how long each signal may take to work before the next, harder one.
 _LADDER = ((signal.SIGINT, 3.0), (signal.SIGTERM, 2.0), (signal.SIGKILL, 5.0))
 _PEAK = re.compile(rb"^VmHWM:\s*(\d+) kB", re.MULTILINE)
+# The unit of `ru_inblock`.
+_BLOCK_BYTES = 512
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,9 +85,19 @@ else:
 class _Spawn(_PexpectSpawn):
     """pexpect's spawn, letting one more descriptor through to the child: its standard error."""
 
-    def __init__(self, program: str, args: list[str], *, stderr: int, talks: bool, **settings: Any) -> None:
+    def __init__(
+        self,
+        program: str,
+        args: list[str],
+        *,
+        stderr: int,
+        talks: bool,
+        cpus: tuple[int, ...] | None,
+        **settings: Any,
+    ) -> None:
         self._stderr = stderr
         self._talks = talks
+        self._cpus = cpus
         self._die_with_lcpp = die_with_parent(signal.SIGKILL)
         super().__init__(program, args, preexec_fn=self._in_child, **settings)
 
@@ -102,6 +119,8 @@ class _Spawn(_PexpectSpawn):
         os.close(self._stderr)
         if not self._talks:
             os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        if self._cpus is not None:
+            os.sched_setaffinity(0, self._cpus)
         self._die_with_lcpp()
 
 
@@ -113,38 +132,53 @@ class Session:
     """
 
     def __init__(
-        self, argv: Sequence[str], *, environment: Mapping[str, str], folder: Path, talks: bool = False
+        self,
+        argv: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        folder: Path,
+        talks: bool = False,
+        cpus: tuple[int, ...] | None = None,
+        on_sample: OnSample | None = None,
     ) -> None:
         """Start `argv` in `folder`, where the transcript is kept too.
 
         Args:
             talks: standard input is the terminal, in raw mode without echo; else it is empty.
+            cpus: the CPUs that the program and all its threads stay on, by the kernel's numbers; None: any.
+            on_sample: called with its process id now and then while it runs.
 
         Raises:
-            DriveError: it does not start.
+            DriveError: it does not start, or there is no such CPU.
         """
+        if cpus is not None:
+            affinity.check(cpus)
         self.argv = tuple(argv)
         self.folder = folder
         self._peak: int | None = None
-        self._cpu_before = _children_cpu_s()
+        self._on_sample = on_sample
+        self._used_before = resource.getrusage(resource.RUSAGE_CHILDREN)
         with disk_errors("keep the transcript", folder):
             self._tape = Tape(folder)
         self._stderr, far_end = os.pipe()
         self.started_at = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds")
         self._start = time.monotonic()
+        child: _Spawn | None = None
         try:
-            self._child = _Spawn(
-                self.argv[0],
-                list(self.argv[1:]),
-                stderr=far_end,
-                talks=talks,
-                env=dict(environment),
-                cwd=str(folder),
-                timeout=None,
-                maxread=_READ_BYTES,
-                echo=False,
-                dimensions=(50, 200),
-            )
+            with interrupts_held():
+                child = _Spawn(
+                    self.argv[0],
+                    list(self.argv[1:]),
+                    stderr=far_end,
+                    talks=talks,
+                    cpus=cpus,
+                    env=dict(environment),
+                    cwd=str(folder),
+                    timeout=None,
+                    maxread=_READ_BYTES,
+                    echo=False,
+                    dimensions=(50, 200),
+                )
         except (pexpect.ExceptionPexpect, OSError) as error:
             os.close(self._stderr)
             self._tape.__exit__()
@@ -153,8 +187,15 @@ class Session:
                 where=self.argv[0],
                 hint="build it again: `lcpp engine remove` the build, then `lcpp setup`",
             ) from error
+        except KeyboardInterrupt:
+            if child is not None:
+                child.terminate(force=True)
+            os.close(self._stderr)
+            self._tape.__exit__()
+            raise
         finally:
             os.close(far_end)
+        self._child = child
         # pexpect and ptyprocess sleep that long when they close; here the child is gone by then.
         self._child.delayafterclose = self._child.process.delayafterclose = 0.0
         self._pid: int = self._child.process.pid
@@ -164,7 +205,9 @@ class Session:
         self._open: dict[int, Stream] = {self._child.fileno(): "stdout", self._stderr: "stderr"}
         self._limits = Limits(timeout_s=0, idle_timeout_s=0, max_output_bytes=0)
         self._on_output: OnOutput | None = None
-        self._last_output = self._sampled = self._start
+        self._last_output = self._start
+        self._sampled = -math.inf
+        self._status = _open(f"/proc/{self._pid}/status")
 
     def __enter__(self) -> Session:
         return self
@@ -177,6 +220,8 @@ class Session:
             self._wait_gone(_LADDER[-1][1])
         self._child.close(force=True)
         os.close(self._stderr)
+        if self._status >= 0:
+            os.close(self._status)
         self._tape.__exit__()
 
     def run(self, limits: Limits, on_output: OnOutput, talk: Callable[[Session], None] | None = None) -> Transcript:
@@ -202,8 +247,10 @@ class Session:
             self._stop()
         self._drain()
         wall_s = self.now_s
+        # A program that has ended and is not reaped still tells this.
+        run_delay_s = threads.run_delay_s(self._pid)
         self._child.close(force=True)
-        cpu_s = _children_cpu_s() - self._cpu_before
+        used, before = resource.getrusage(resource.RUSAGE_CHILDREN), self._used_before
         return Transcript(
             argv=self.argv,
             stdout=self._tape.read("stdout"),
@@ -211,12 +258,16 @@ class Session:
             timeline=tuple(self._tape.timeline),
             started_at=self.started_at,
             wall_s=wall_s,
-            cpu_s=cpu_s,
+            cpu_s=used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime,
             peak_memory_bytes=self._peak,
             exit_code=self._child.exitstatus,
             signal=self._child.signalstatus,
             stopped_by=stopped_by,
             folder=self.folder,
+            run_delay_s=run_delay_s,
+            involuntary_switches=used.ru_nivcsw - before.ru_nivcsw,
+            major_faults=used.ru_majflt - before.ru_majflt,
+            read_bytes=(used.ru_inblock - before.ru_inblock) * _BLOCK_BYTES,
         )
 
     @property
@@ -314,7 +365,7 @@ class Session:
             self._last_output = time.monotonic()
         elif self._gone():
             raise Ended
-        if now - self._sampled >= _SAMPLE_EVERY_S or self._last_output > now:
+        if now - self._sampled >= (_SAMPLE_REST_S if came else _SAMPLE_EVERY_S):
             self._sample()
             self._sampled = now
         return came
@@ -322,13 +373,16 @@ class Session:
     def _read(self, wait_s: float) -> bool:
         """Take what is there, waiting at most `wait_s` for it; whether anything came."""
         if not self._open:
-            time.sleep(min(wait_s, 0.005))
+            time.sleep(min(wait_s, 0.001))
             return False
         ready, _, _ = select.select(list(self._open), [], [], wait_s)
         came = False
         for descriptor in ready:
             stream = self._open[descriptor]
-            data = self._take(descriptor)
+            try:
+                data = self._take(descriptor)
+            except BlockingIOError:
+                continue
             if not data:
                 del self._open[descriptor]
                 continue
@@ -342,16 +396,17 @@ class Session:
         return came
 
     def _take(self, descriptor: int) -> bytes:
-        """The bytes that are ready; none at the end."""
-        if descriptor != self._stderr:
-            try:
-                return self._child.read_nonblocking(_READ_BYTES, timeout=0)
-            except pexpect.EOF:
-                return b""
+        """The bytes that are ready; none at the end.
+
+        Raises:
+            BlockingIOError: there are none after all.
+        """
+        # Not by pexpect's own reading: that costs the program's CPU several times as much for each token.
         try:
             return os.read(descriptor, _READ_BYTES)
         except OSError as error:
-            if error.errno == errno.EAGAIN:
+            # A terminal says so at its end.
+            if error.errno == errno.EIO:
                 return b""
             raise
 
@@ -393,14 +448,18 @@ class Session:
     def _sample(self) -> None:
         """Read VmHWM; the kernel keeps it as a maximum, so the last reading before the end is the peak."""
         with contextlib.suppress(OSError):
-            status = Path(f"/proc/{self._pid}/status").read_bytes()
-            if match := _PEAK.search(status):
+            if match := _PEAK.search(os.pread(self._status, _READ_BYTES, 0)):
                 self._peak = int(match.group(1)) * 1024
+        if self._on_sample is not None:
+            self._on_sample(self._pid)
 
 
-def _children_cpu_s() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+def _open(path: str) -> int:
+    """A descriptor to read `path` by; -1: it is not there, and reading is an error too."""
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return -1
 
 
 def _first_line(error: BaseException) -> str:

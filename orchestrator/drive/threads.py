@@ -1,13 +1,17 @@
-"""Whether a program waits for what somebody types. The kernel knows it, and asking it does not disturb the program."""
+"""What a program's threads do: the kernel knows it, and asking it does not disturb the program."""
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import platform
 from pathlib import Path
 
 # The number of the system call `read`.
 _READ = {"x86_64": 0, "aarch64": 63, "riscv64": 63, "loongarch64": 63, "ppc64le": 3, "s390x": 3}.get(platform.machine())
-_ASLEEP = b"S"
+_ASLEEP, _RUNNING = b"S", b"R"
+# Of the fields behind the name in /proc/PID/task/TID/stat: the CPU that the thread was on last.
+_PROCESSOR = 36
 
 
 def wait_for_input(pid: int) -> bool | None:
@@ -31,3 +35,24 @@ def wait_for_input(pid: int) -> bool | None:
     except OSError:
         return False
     return reads if told else None
+
+
+def run_delay_s(pid: int) -> float | None:
+    """How long the main thread of `pid` was ready to run and had no CPU; None: this kernel does not tell."""
+    try:
+        ran, waited, _ = Path(f"/proc/{pid}/schedstat").read_bytes().split()
+        # A kernel that does not count says 0 for all.
+        return int(waited) / 1e9 if int(ran) else None
+    except (OSError, ValueError):
+        return None
+
+
+def cpus_of(pid: int, at_most: int) -> frozenset[int]:
+    """The CPUs on which up to `at_most` threads of `pid` that are running now run."""
+    found = set[int]()
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        for task in itertools.islice(Path(f"/proc/{pid}/task").iterdir(), at_most):
+            fields = (task / "stat").read_bytes().rpartition(b")")[2].split()
+            if fields[0] == _RUNNING:
+                found.add(int(fields[_PROCESSOR]))
+    return frozenset(found)

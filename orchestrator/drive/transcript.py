@@ -30,6 +30,8 @@ class Transcript:
     exit_code, signal: exactly one of them is set.
     stopped_by: why lcpp stopped the program; None when it ended by itself.
     peak_memory_bytes: the child's VmHWM, read while it ran.
+    run_delay_s: how long the child's main thread was ready to run and had no CPU.
+    involuntary_switches, major_faults, read_bytes: of all its threads; read_bytes is what came from a disk.
     folder: where stdout.log, stderr.log and timeline.tsv lie, and stdin.log where something was typed.
     """
 
@@ -45,6 +47,10 @@ class Transcript:
     signal: int | None
     stopped_by: StoppedBy | None
     folder: Path
+    run_delay_s: float | None = None
+    involuntary_switches: int | None = None
+    major_faults: int | None = None
+    read_bytes: int | None = None
 
 
 class Tape:
