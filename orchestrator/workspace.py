@@ -47,6 +47,11 @@ class Workspace:
         return self.vendor / "models"
 
     @property
+    def limits(self) -> Path:
+        """What this machine can do at most, and the program that measures it."""
+        return self.vendor / "limits"
+
+    @property
     def prompts(self) -> Path:
         """Prompts that a model's chat template was rendered to."""
         return self.vendor / "prompts"

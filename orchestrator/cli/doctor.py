@@ -31,14 +31,23 @@ class Finding(NamedTuple):
 
 
 @click.command()
+@click.option("--limits", "measure", is_flag=True, help="First measure how fast memory and arithmetic are (seconds).")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 @click.pass_obj
-def doctor(settings: Settings, as_json: bool) -> None:
-    """Show what this machine has and lacks, and the command that mends it. Exit code 1 when something is missing."""
+def doctor(settings: Settings, measure: bool, as_json: bool) -> None:
+    """Show what this machine has and lacks, and the command that mends it. Exit code 1 when something is missing.
+
+    With `--limits`, results of later runs say how close they came to what this machine can do.
+    """
     settings.json = as_json
+    if measure:
+        from orchestrator.cli.doctor_limits import measure_limits
+
+        measure_limits(settings)
     with ThreadPoolExecutor() as pool:
         online = [pool.submit(_git_host, settings), pool.submit(_package_index)]
-        findings = [*_tools(settings), *_machine(), _disk(settings), *(job.result() for job in online)]
+        local = [*_tools(settings), *_machine(), _limits(settings), _disk(settings)]
+        findings = [*local, *(job.result() for job in online)]
     # Either way to the source is enough.
     if all(finding.state != "ok" for finding in findings[-2:]):
         findings[-2:] = [finding._replace(state="missing") for finding in findings[-2:]]
@@ -93,6 +102,13 @@ def _machine() -> list[Finding]:
             "other programs compute: speeds measured now will be too low",
         ),
     ]
+
+
+def _limits(settings: Settings) -> Finding:
+    from orchestrator.cli.doctor_limits import told
+
+    found, remedy = told(settings.workspace)
+    return Finding("note" if remedy else "ok", "limits", found, remedy)
 
 
 def _disk(settings: Settings) -> Finding:

@@ -41,8 +41,12 @@ def cpu(cpuinfo: Path = Path("/proc/cpuinfo")) -> Cpu:
 def jobs() -> int:
     """Compilers to run at once: as many as the process may use cores, and memory holds at 1.5 GB each."""
     available = min((value for value in (_mem_available(), _cgroup_memory()) if value is not None), default=None)
-    by_memory = len(os.sched_getaffinity(0)) if available is None else available // _BYTES_PER_JOB
-    return max(1, min(len(os.sched_getaffinity(0)), _cgroup_cores() or 1_000_000, by_memory))
+    return max(1, cores() if available is None else min(cores(), available // _BYTES_PER_JOB))
+
+
+def cores() -> int:
+    """CPUs that this process and its children may use at once: those it is allowed to, or a container's share."""
+    return min(len(os.sched_getaffinity(0)), _cgroup_cores() or 1_000_000)
 
 
 def _mem_available() -> int | None:

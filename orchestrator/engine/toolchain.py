@@ -182,6 +182,21 @@ def compilers(environment: Mapping[str, str] | None = None) -> Compilers:
     return Compilers(c=made["cc"], cxx=made["c++"], ccache=locate("ccache", environment))
 
 
+def c_compiler(environment: Mapping[str, str] | None = None) -> Compiler:
+    """The C compiler alone: cc, or the CC of an `environment` that was given.
+
+    Raises:
+        ToolchainError: it is missing or does not start.
+    """
+    command = (environment or {}).get("CC", "cc")
+    path = locate(command, environment)
+    if path is None:
+        raise ToolchainError(
+            f"{command} (a C compiler) is needed, but not on PATH", where="PATH", hint=f"run: {remedy(['cc'])}"
+        )
+    return Compiler(command=command, path=path, version=_version(path, environment))
+
+
 def probe(environment: Mapping[str, str] | None = None) -> list[Tool]:
     """All tools that lcpp can use, there or not."""
     tools = []

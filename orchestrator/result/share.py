@@ -1,0 +1,296 @@
+"""From what a run measured, its model's header and its machine's limits to the shares of those limits. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from orchestrator.limits.known import MachineLimits, Name, ThreadLimits
+from orchestrator.model.memory_settings import Settings
+from orchestrator.model.memory_shape import Shape
+from orchestrator.model.work import Arithmetic, Span, Work, generated, prompt
+from orchestrator.parse.record import BatchedTest, BenchTest, Record
+from orchestrator.result.limits import GenerationLimits, Limits, PromptLimits
+from orchestrator.result.schema import AnswerResult, Measured
+
+_MIB = 2**20
+HOW_TO_MEASURE = "run `lcpp doctor --limits` once to know the share"
+# Of the cache, beside the bytes of a token: from here on so little can stay in it that nothing need be said.
+_SAYS_NOTHING = 0.1
+# A share from which on one asks whether it can be.
+_NEAR = 0.9
+# Floats of other kinds than those that were measured, of all multiplications: up to here they are counted as f32.
+_FEW = 0.05
+# Where F16 is converted to F32 before it is multiplied.
+_F16_IS_F32 = ("x86_64", "AMD64", "i686")
+_KINDS: Mapping[Arithmetic, Name] = {"int8": "int8", "f32": "f32", "f16": "f32", "bf16": "f32"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Stage:
+    """Prompt processing, or generation, as the figures are about it. `reason`: why there is no work to tell of."""
+
+    spans: tuple[Span, ...] = ()
+    rate: float | None = None
+    n_threads: int | None = None
+    n_parallel: int = 1
+    n_batch: int = 1
+    reason: str | None = None
+
+
+def limits(
+    shape: Shape,
+    settings: Settings,
+    record: Record,
+    measured: Measured,
+    machine: MachineLimits | None,
+    *,
+    answers: Sequence[AnswerResult] = (),
+    history_kept: bool = False,
+) -> Limits:
+    """How close a run came to its machine's limits; `told` (result/limits.py) says it in words.
+
+    Args:
+        shape, settings: the model, and what the run asked for, as for its memory (`MemoryCheck`).
+        machine: what `limits.known.known` gave; None: not measured yet.
+        answers, history_kept: of a session; its answers may stand in one context, one behind the other.
+    """
+    missing: dict[str, str] = {}
+    generation_stage, prompt_stage = _stages(settings, record, measured, answers, history_kept)
+    generation = _generation(shape, settings, generation_stage, machine, missing)
+    processing = _prompt(shape, settings, prompt_stage, machine, missing)
+    return Limits(
+        generation=generation,
+        prompt=processing,
+        cache_bytes=None if machine is None else machine.cache_bytes,
+        measured_at=None if machine is None else machine.measured_at,
+        missing=missing,
+        notes=tuple(_notes(generation, machine)),
+    )
+
+
+def _generation(
+    shape: Shape, settings: Settings, stage: _Stage, machine: MachineLimits | None, missing: dict[str, str]
+) -> GenerationLimits:
+    reason = stage.reason
+    if reason is None and stage.n_parallel > 1 and shape.n_expert:
+        reason = "several sequences take different experts, and which is not known"
+    work = None if reason else generated(shape, settings, stage.spans)
+    weights = None if work is None else work.weights_bytes / stage.n_parallel
+    kv = None if work is None else work.kv_bytes + work.state_bytes
+    each = None if weights is None or kv is None else weights + kv
+    achieved = None if each is None or stage.rate is None else each * stage.rate
+    best, own = _of_machine(machine, "memory", stage.n_threads)
+    reason = reason or (_unmeasured(machine, "memory") if best is None else None)
+    if reason is not None:
+        missing["generation"] = reason
+    return GenerationLimits(
+        n_threads=stage.n_threads,
+        bytes_per_token=None if each is None else round(each),
+        weights_bytes_per_token=None if weights is None else round(weights),
+        kv_bytes_per_token=None if kv is None else round(kv),
+        bytes_per_second=_rounded(achieved),
+        bandwidth_bytes_per_second=_rounded(best),
+        bandwidth_share=_share(achieved, best),
+        bandwidth_share_of_threads=_share(achieved, own),
+    )
+
+
+def _prompt(
+    shape: Shape, settings: Settings, stage: _Stage, machine: MachineLimits | None, missing: dict[str, str]
+) -> PromptLimits:
+    reason = stage.reason
+    work = None if reason else prompt(shape, settings, stage.spans)
+    achieved = None if work is None or stage.rate is None else work.operations * stage.rate
+    reason = reason or (None if work is None else _why_not(work, stage, machine))
+    peak = own = None
+    if work is not None and machine is not None and reason is None:
+        peak = _peak(work, machine)
+        same = None if stage.n_threads is None else machine.with_threads(stage.n_threads)
+        own = None if same is None else _mixed(work, same)
+    if reason is not None:
+        missing["prompt"] = reason
+    return PromptLimits(
+        n_threads=stage.n_threads,
+        operations_per_token=None if work is None else round(work.operations),
+        operations_per_second=_rounded(achieved),
+        peak_operations_per_second=_rounded(peak),
+        arithmetic=None if work is None or peak is None else _named(work, machine),
+        arithmetic_share=_share(achieved, peak),
+        arithmetic_share_of_threads=_share(achieved, own),
+    )
+
+
+def _stages(
+    settings: Settings, record: Record, measured: Measured, answers: Sequence[AnswerResult], history_kept: bool
+) -> tuple[_Stage, _Stage]:
+    """Generation and prompt processing: at which positions, how fast, with how many threads."""
+    info = record.system_info
+    n_threads = None if info is None else info.n_threads
+    n_threads_batch = None if info is None else info.n_threads_batch or n_threads
+    if record.perplexity is not None:
+        return (
+            _Stage(reason="llama-perplexity generates nothing"),
+            _Stage(reason="llama-perplexity computes the output for some tokens alone, and which differs by build"),
+        )
+    if record.bench:
+        return _of_bench(record.bench, settings, measured)
+    if record.batched:
+        return _of_batched(record.batched, settings, n_threads, n_threads_batch)
+    if answers:
+        prompts, texts = _of_session(answers, history_kept)
+    else:
+        prompts = ((0, measured.n_prompt),)
+        texts = ((measured.n_prompt or 0, None if measured.n_prompt is None else measured.n_gen),)
+    return (
+        _stage(texts, measured.generation_per_second, n_threads, measured.missing.get("generation_per_second")),
+        _stage(
+            prompts, measured.prompt_per_second, n_threads_batch, measured.missing.get("prompt_per_second"), settings
+        ),
+    )
+
+
+def _stage(
+    positions: Sequence[tuple[int, int | None]],
+    rate: float | None,
+    n_threads: int | None,
+    reason: str | None,
+    settings: Settings | None = None,
+) -> _Stage:
+    if rate is None:
+        return _Stage(n_threads=n_threads, reason=reason or "its speed is not known")
+    spans = tuple(Span(first, n) for first, n in positions if n)
+    if not spans or any(n is None for _, n in positions):
+        return _Stage(n_threads=n_threads, reason="the number of its tokens is not known")
+    longest = max(span.n for span in spans)
+    n_batch = 1 if settings is None else min(longest, settings.n_batch, settings.n_ubatch)
+    return _Stage(spans=spans, rate=rate, n_threads=n_threads, n_batch=n_batch)
+
+
+def _of_session(
+    answers: Sequence[AnswerResult], history_kept: bool
+) -> tuple[tuple[tuple[int, int | None], ...], tuple[tuple[int, int | None], ...]]:
+    prompts: list[tuple[int, int | None]] = []
+    texts: list[tuple[int, int | None]] = []
+    at = 0
+    for one in answers:
+        first = at if history_kept else 0
+        prompts.append((first, one.n_prompt))
+        texts.append((first + (one.n_prompt or 0), one.n_gen))
+        at = first + (one.n_prompt or 0) + (one.n_gen or 0)
+    return tuple(prompts), tuple(texts)
+
+
+def _of_bench(tests: Sequence[BenchTest], settings: Settings, measured: Measured) -> tuple[_Stage, _Stage]:
+    """Of each kind the last test, as the figures are."""
+    generation = next((test for test in reversed(tests) if test.n_prompt == 0 and test.n_gen), None)
+    processing = next((test for test in reversed(tests) if test.n_gen == 0 and test.n_prompt), None)
+    none = _Stage(reason="llama-bench was not asked for it")
+    stages = [none, none]
+    if generation is not None:
+        spans = [(generation.n_depth, generation.n_gen)]
+        stages[0] = _stage(spans, measured.generation_per_second, generation.n_threads, None)
+    if processing is not None:
+        spans = [(processing.n_depth, processing.n_prompt)]
+        stages[1] = _stage(spans, measured.prompt_per_second, processing.n_threads, None, settings)
+    return stages[0], stages[1]
+
+
+def _of_batched(
+    tests: Sequence[BatchedTest], settings: Settings, n_threads: int | None, n_threads_batch: int | None
+) -> tuple[_Stage, _Stage]:
+    """Of each kind the fastest test, as the figures are."""
+    fastest = max(tests, key=lambda test: test.speed_tg or 0.0)
+    generation = _stage([(fastest.n_prompt, fastest.n_gen)], fastest.speed_tg, n_threads, None)
+    if generation.reason is None:
+        generation = _Stage(
+            spans=generation.spans, rate=generation.rate, n_threads=n_threads, n_parallel=max(1, fastest.n_parallel)
+        )
+    fastest = max(tests, key=lambda test: test.speed_pp or 0.0)
+    return generation, _stage([(0, fastest.n_prompt)], fastest.speed_pp, n_threads_batch, None, settings)
+
+
+def _of_machine(machine: MachineLimits | None, name: Name, n_threads: int | None) -> tuple[float | None, float | None]:
+    """The best of all numbers of threads, and that of `n_threads`, where just that was measured."""
+    if machine is None:
+        return None, None
+    found = [machine.best(name), None if n_threads is None else machine.with_threads(n_threads)]
+    best, own = (None if one is None or (rate := one.rate(name)) is None else rate.best for one in found)
+    return best, own
+
+
+def _unmeasured(machine: MachineLimits | None, name: Name) -> str:
+    return HOW_TO_MEASURE if machine is None else machine.missing.get(name, "it could not be measured on this machine")
+
+
+def _why_not(work: Work, stage: _Stage, machine: MachineLimits | None) -> str | None:
+    """Why nothing honest can be said of a prompt's share of the peak arithmetic."""
+    if machine is None:
+        return HOW_TO_MEASURE
+    for name in sorted({_KINDS[kind] for kind in work.multiply_adds}):
+        if machine.best(name) is None:
+            return _unmeasured(machine, name)
+    few = _FEW * sum(work.multiply_adds.values())
+    for kind, count in work.multiply_adds.items():
+        other = kind == "bf16" or (kind == "f16" and machine.architecture not in _F16_IS_F32)
+        if other and count > few:
+            return f"this CPU may have instructions for {kind.upper()}, which lcpp does not measure"
+    peak, bandwidth = _peak(work, machine), _of_machine(machine, "memory", None)[0]
+    if peak and bandwidth and stage.n_batch * work.operations / peak < work.weights_bytes / bandwidth:
+        return (
+            f"a batch of {stage.n_batch} tokens is done before its weights are read, so memory is the limit: "
+            "take a longer prompt to see what the arithmetic gives"
+        )
+    return None
+
+
+def _peak(work: Work, machine: MachineLimits) -> float | None:
+    """The most operations a second that this machine can do of such a mixture."""
+    return max((rate for one in machine.threads if (rate := _mixed(work, one)) is not None), default=None)
+
+
+def _mixed(work: Work, one: ThreadLimits) -> float | None:
+    """Operations a second when each kind goes at its own peak."""
+    seconds = 0.0
+    for kind, count in work.multiply_adds.items():
+        rate = one.rate(_KINDS[kind])
+        if rate is None:
+            return None
+        seconds += count / rate.best
+    return work.operations / seconds if seconds else None
+
+
+def _named(work: Work, machine: MachineLimits | None) -> str:
+    """What the peak is of, for people: the kinds that make up more than a little."""
+    kinds = {"int8": None if machine is None else machine.int8_kind, "f32": None}
+    counts: dict[Name, float] = {}
+    for kind, count in work.multiply_adds.items():
+        counts[_KINDS[kind]] = counts.get(_KINDS[kind], 0.0) + count
+    few = _FEW * sum(counts.values())
+    names = sorted((name for name, count in counts.items() if count > few), key=lambda name: -counts[name])
+    return " and ".join(f"{name} ({kinds[name]})" if kinds.get(name) else name for name in names)
+
+
+def _notes(generation: GenerationLimits, machine: MachineLimits | None) -> Iterator[str]:
+    if machine is None:
+        return
+    each, cache, share = generation.bytes_per_token, machine.cache_bytes, generation.bandwidth_share or 0.0
+    if each and cache and each <= cache:
+        yield f"the weights fit the CPU's cache ({cache / _MIB:,.0f} MiB), so memory is not their limit"
+    elif each and cache and share > _NEAR and cache > _SAYS_NOTHING * each:
+        yield (
+            f"up to {100 * cache / each:.0f} % of what a token needs can stay in the CPU's cache "
+            f"({cache / _MIB:,.0f} of {each / _MIB:,.0f} MiB), so that more than 100 % is possible"
+        )
+    elif share > 1.0:
+        yield "more than 100 %: the machine was disturbed or slower when its limits were measured"
+    if machine.disturbed:
+        yield "the machine was not quiet when its limits were measured (`lcpp doctor --limits` measures again)"
+
+
+def _share(achieved: float | None, limit: float | None) -> float | None:
+    return None if achieved is None or not limit else round(achieved / limit, 4)
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.6g}")
