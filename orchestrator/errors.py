@@ -89,6 +89,10 @@ class ExpectationError(LcppError):
     exit_code = 4
 
 
+class IncomparableError(LcppError):
+    """Two sets of results differ in more than in what is to be compared."""
+
+
 class Interrupted(LcppError):
     """The user pressed Ctrl-C."""
 
