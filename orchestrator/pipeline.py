@@ -12,6 +12,7 @@ import orchestrator
 from orchestrator.drive.command import Command, check, compose
 from orchestrator.drive.conversation import check_session, compose_session
 from orchestrator.drive.dialogue import Dialogue, OnTurn
+from orchestrator.drive.guard import Guard, Waited, Watched
 from orchestrator.drive.notes import without
 from orchestrator.drive.session import Limits, OnOutput, Session
 from orchestrator.drive.transcript import Transcript
@@ -20,6 +21,7 @@ from orchestrator.engine.dialect import Dialect
 from orchestrator.engine.known import known_dialect
 from orchestrator.engine.setup import setup_engine
 from orchestrator.errors import LcppError, OutputLostError
+from orchestrator.limits import known
 from orchestrator.model.dummy.mark import is_dummy
 from orchestrator.model.fetch import Model, fetch
 from orchestrator.model.memory_check import MemoryCheck, check_memory, read_shape
@@ -30,7 +32,7 @@ from orchestrator.parse.record import Record
 from orchestrator.progress import Progress
 from orchestrator.recipe.load import LoadedRecipe
 from orchestrator.recipe.schema import Program
-from orchestrator.result import answers, figures, memory_fit, outcome, store
+from orchestrator.result import answers, figures, memory_fit, outcome, share, store
 from orchestrator.result.differences import differences
 from orchestrator.result.machine import Machine, observe
 from orchestrator.result.schema import AnswerResult, Asked, Failure, Measured, ModelFacts, Part, Process, Ran, Result
@@ -99,6 +101,7 @@ def prepare(
             build=dialect.build,
             program=program,
             prompt_bytes=max(len(prompt.encode()) for prompt in prompts),
+            session_bytes=[len(prompt.encode()) for prompt in loaded.prompts],
             options=recipe.engine.options,
         )
         if not force:
@@ -111,7 +114,7 @@ def prepare(
         # What a guessed build cannot do, the real one perhaps can.
         program = dialect.program_for(recipe.run.program) if guessed else choose(dialect)
         shape = read_shape(recipe.model, workspace, progress, base=loaded.base)
-        judge(shape, dialect, program)
+        memory, judged_for = judge(shape, dialect, program), (dialect.build, program)
     engine = setup_engine(
         recipe.engine,
         lambda dialect: {choose(dialect)},
@@ -122,7 +125,8 @@ def prepare(
     )
     program = choose(engine.dialect)
     if shape is not None:
-        memory = judge(shape, engine.dialect, program)
+        if (engine.dialect.build, program) != judged_for:
+            memory = judge(shape, engine.dialect, program)
         model = fetch(recipe.model, workspace, progress, base=loaded.base)
     else:
         # Imported here: numpy and the quantization types, which a run of a real model does without.
@@ -143,6 +147,8 @@ def execute(
     watch: Callable[[Command], OnOutput],
     on_turn: OnTurn | None = None,
     part: Part | None = None,
+    guard: Guard | None = None,
+    waited: Waited | None = None,
 ) -> Outcome:
     """Run the program, keep the transcript, read it, write the result; again when the program lost its last lines.
 
@@ -151,11 +157,17 @@ def execute(
         watch: given the command, returns what is called with each piece of output as it comes.
         on_turn: told of each prompt of a session before it is asked.
         part: of which experiment this run is one; None: it is by itself.
+        guard: tells what disturbed the run; None: with its defaults.
+        waited: how the wait for a quiet machine went, if anybody waited.
     """
+    run = prepared.loaded.recipe.run
     notes: list[str] = []
     while True:
         with _held(prepared.model):
-            made = _once(prepared, workspace, environment, watch, on_turn, part, tuple(notes))
+            watched = (guard or Guard()).watch(
+                model_path=prepared.model.path, cpus=run.cpus, n_threads=run.n_threads, waited=waited
+            )
+            made = _once(prepared, workspace, environment, watch, on_turn, part, watched, tuple(notes))
         if not isinstance(made.error, OutputLostError) or len(notes) == _TRIES - 1:
             return made
         notes.append(f"run {made.result.id} lost its last lines, as this llama.cpp may: it was run again")
@@ -180,6 +192,7 @@ def _once(
     watch: Callable[[Command], OnOutput],
     on_turn: OnTurn | None,
     part: Part | None,
+    watched: Watched,
     notes: tuple[str, ...],
 ) -> Outcome:
     loaded, run = prepared.loaded, prepared.loaded.recipe.run
@@ -203,9 +216,19 @@ def _once(
         )
     store.open_run(folder, command.prompt_file, command.prompt_file_text)
     machine = observe()
-    limits = Limits(timeout_s=run.timeout_s, idle_timeout_s=run.idle_timeout_s, max_output_bytes=run.max_output_bytes)
-    with Session(command.argv, environment=command.environment, folder=folder, talks=dialogue is not None) as session:
-        transcript = session.run(limits, watch(command), None if dialogue is None else dialogue.hold)
+    patience = Limits(timeout_s=run.timeout_s, idle_timeout_s=run.idle_timeout_s, max_output_bytes=run.max_output_bytes)
+    with (
+        watched,
+        Session(
+            command.argv,
+            environment=command.environment,
+            folder=folder,
+            talks=dialogue is not None,
+            cpus=run.cpus,
+            on_sample=watched.sample,
+        ) as session,
+    ):
+        transcript = session.run(patience, watch(command), None if dialogue is None else dialogue.hold)
     said: tuple[AnswerResult, ...] = ()
     if dialogue is None:
         record = parse_run(transcript.stdout, transcript.stderr, command.layout, command.prompt)
@@ -218,6 +241,15 @@ def _once(
         error = answers.failure(transcript, record, command.program, run, said, n_prompts=len(loaded.prompts))
         measured = answers.total(said, figures.measure(record, transcript.peak_memory_bytes))
     memory = _memory(prepared, command, transcript, record, measured)
+    limits = share.limits(
+        prepared.memory.shape,
+        prepared.memory.settings,
+        record,
+        measured,
+        known.known(workspace),
+        answers=said,
+        history_kept=run.history == "keep",
+    )
     expect = loaded.recipe.expect
     if prepared.dummy:
         expect = expect.model_copy(update={"text_contains": (), "text_matches": None})
@@ -246,6 +278,8 @@ def _once(
         checks=checks,
         differences=differences(run, command, record),
         memory=memory,
+        limits=limits,
+        noise=watched.noise(transcript),
         part=part,
         dummy=prepared.dummy,
         notes=(*prepared.engine.checkout.notes, *command.notes, *notes),

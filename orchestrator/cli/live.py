@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import statistics
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
@@ -34,7 +36,8 @@ def silent(command: Command) -> Watcher:
 class FirstRate:
     """Tells the rate once, when the first tokens have come: a run on dummy weights is made for that figure."""
 
-    _N_TOKENS = 24
+    _N_ARRIVALS = 40
+    _N_COUNTED = 16
 
     def __init__(self, tell: Callable[[str], None]) -> None:
         self._tell = tell
@@ -48,13 +51,14 @@ class FirstRate:
         return self._on_output
 
     def _on_output(self, stream: Stream, data: bytes, at_s: float) -> None:
-        if stream != self._answer or len(self._arrivals) > self._N_TOKENS:
+        if stream != self._answer or len(self._arrivals) == self._N_ARRIVALS:
             return
         self._arrivals.append(at_s)
-        if len(self._arrivals) > self._N_TOKENS:
-            # The last half: before it may stand the loader's own output.
-            late = self._arrivals[self._N_TOKENS // 2 :]
-            self._tell(f"≈ {(len(late) - 1) / max(late[-1] - late[0], 1e-9):.1f} tokens/s so far")
+        if len(self._arrivals) == self._N_ARRIVALS:
+            # The last ones: before them stands the loader's own output. The median: a pause is no slow token.
+            late = self._arrivals[-self._N_COUNTED - 1 :]
+            typical_s = statistics.median(after - before for before, after in itertools.pairwise(late))
+            self._tell(f"≈ {1 / max(typical_s, 1e-6):.1f} tokens/s so far")
 
 
 class LiveAnswer:

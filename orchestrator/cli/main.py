@@ -23,10 +23,14 @@ _BUG_EXIT = 3
 _COMMANDS = {
     "setup": ("orchestrator.cli.setup:setup", "Get and build llama.cpp, and fetch a recipe's model."),
     "run": ("orchestrator.cli.run:run", "Run a recipe; set up what is missing first."),
+    "compare": ("orchestrator.cli.compare:compare", "Compare two settings of a recipe, or two stored selections."),
+    "selftest": ("orchestrator.cli.selftest:selftest", "Find out which change this machine can resolve."),
     "parse": ("orchestrator.cli.parse:parse", "Turn a llama.cpp log into structured JSON."),
     "doctor": ("orchestrator.cli.doctor:doctor", "Show what this machine has and lacks, and what mends it."),
     "model": ("orchestrator.cli.model:model", "Inspect, list, fit, imitate and verify models."),
     "recipe": ("orchestrator.cli.recipe:recipe", "Check recipes, start a new one, pin one, print the JSON Schemas."),
+    "results": ("orchestrator.cli.results:results", "List, show, export, import and remove results."),
+    "report": ("orchestrator.cli.report:report", "Report on results: a page, plots, Markdown, JUnit, tables."),
     "engine": ("orchestrator.cli.engine:engine", "List and remove builds of llama.cpp."),
 }
 

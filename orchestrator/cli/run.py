@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from orchestrator.cli.amounts import duration
 from orchestrator.cli.settings import Settings
 from orchestrator.errors import ExpectationError
 
@@ -20,30 +21,65 @@ from orchestrator.errors import ExpectationError
     help="Run random weights in the model's shape: its speed and memory without its download, and no answer.",
 )
 @click.option("--force", is_flag=True, help="Run also what does not fit the memory.")
+@click.option("--fresh", is_flag=True, help="Begin a sweep anew; else one that was interrupted goes on.")
+@click.option(
+    "--wait",
+    metavar="TIME",
+    default="30s",
+    show_default=True,
+    callback=duration(),
+    help="Of a sweep: for a quiet machine, before each run.",
+)
+@click.option("--no-guard", is_flag=True, help="Of a sweep: do not look at what else the machine does; all runs count.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output, nothing else.")
 @click.pass_obj
 def run(
-    settings: Settings, recipe: Path, overrides: tuple[str, ...], dummy_weights: bool, force: bool, as_json: bool
+    settings: Settings,
+    recipe: Path,
+    overrides: tuple[str, ...],
+    dummy_weights: bool,
+    force: bool,
+    fresh: bool,
+    wait: float,
+    no_guard: bool,
+    as_json: bool,
 ) -> None:
     """Run RECIPE: set up what is missing, run, print the answer and a table of figures.
+
+    A recipe with `matrix`, `repeat` or `warmup` runs as a sweep: all its cases in rounds, and a table of medians.
 
     The result is written to the runs folder as one JSON file, the raw transcript beside it. Exit code 4: it ran, and
     what the recipe expects does not hold.
     """
     settings.json = as_json
-    from orchestrator.recipe.load import load
+    from orchestrator.recipe.matrix import load_cases
 
-    loaded = load(recipe, overrides)
+    cases = load_cases(recipe, overrides)
+    dummy_limit_bytes = _dummies(settings) if dummy_weights else None
+    if cases.is_many:
+        from orchestrator.cli.cases import run_cases
+        from orchestrator.drive.guard import Guard
+
+        run_cases(
+            settings,
+            cases,
+            guard=Guard(max_wait_s=wait, enabled=not no_guard),
+            dummy_limit_bytes=dummy_limit_bytes,
+            force=force,
+            fresh=fresh,
+            as_json=as_json,
+        )
+        return
     # Imported when the recipe is known to be good.
     from orchestrator.pipeline import execute, prepare
 
     workspace = settings.workspace
     prepared = prepare(
-        loaded,
+        cases.cases[0].loaded,
         workspace,
         settings.progress,
         environment=settings.environment,
-        dummy_limit_bytes=_dummies(settings) if dummy_weights else None,
+        dummy_limit_bytes=dummy_limit_bytes,
         force=force,
     )
     settings.close()

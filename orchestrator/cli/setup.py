@@ -41,14 +41,15 @@ def setup(settings: Settings, recipe: Path | None, overrides: tuple[str, ...], f
         return
     # Imported here: with no recipe and nothing to do, start-up is all the time there is.
     from orchestrator.pipeline import prepare
-    from orchestrator.recipe.load import load
+    from orchestrator.recipe.matrix import load_cases
 
-    prepared = prepare(load(recipe, overrides), workspace, progress, environment=environment, force=force)
-    settings.close()
-    _tell_engine(prepared.engine)
-    model = prepared.model
-    click.echo(f"model      {model.origin}")
-    click.echo(f"           {model.size_bytes / 2**20:,.0f} MiB at {model.path}")
+    for loaded in load_cases(recipe, overrides).to_set_up:
+        prepared = prepare(loaded, workspace, progress, environment=environment, force=force)
+        settings.close()
+        _tell_engine(prepared.engine)
+        model = prepared.model
+        click.echo(f"model      {model.origin}")
+        click.echo(f"           {model.size_bytes / 2**20:,.0f} MiB at {model.path}")
 
 
 def _bare_spec(overrides: tuple[str, ...]) -> EngineSpec:

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from orchestrator.cli.settings import Settings
 from orchestrator.parse.record import BatchedTest, Perplexity, Record
+from orchestrator.result.limits import told
 from orchestrator.result.memory_fit import MemoryFit
 from orchestrator.result.schema import AnswerResult, Measured, Result
 
@@ -29,12 +30,16 @@ def show(result: Result, path: Path, console: Console) -> None:
         if check.ok:
             line = Text.assemble(("✓ ", "green"), Settings.safe(f"{check.name}: {check.expected}"))
         else:
-            told = f"{check.name}: expected {check.expected!r}, found {check.found!r}"
-            line = Text.assemble(("✗ ", "bold red"), Settings.safe(told))
+            failed = f"{check.name}: expected {check.expected!r}, found {check.found!r}"
+            line = Text.assemble(("✗ ", "bold red"), Settings.safe(failed))
         console.print(line, soft_wrap=True)
     if result.dummy:
-        told = "dummy: the weights are random, so there is no answer; speed and memory are those of the real model"
-        console.print(Text(told, style="yellow"), soft_wrap=True)
+        line = Text(
+            "dummy: the weights are random, so there is no answer; speed and memory are those of the real model"
+        )
+        console.print(line, style="yellow", soft_wrap=True)
+    for reason in () if result.noise is None else result.noise.disturbed:
+        console.print(Text(f"disturbed: {Settings.safe(reason)}", style="yellow"), soft_wrap=True)
     for note in result.notes:
         console.print(Text(f"note: {Settings.safe(note)}", style="dim"), soft_wrap=True)
     console.print(Text(f"result: {path}", style="dim"), soft_wrap=True)
@@ -77,6 +82,7 @@ def _figures(result: Result) -> Table:
         ("CPU", f"{ran.machine.cpu_model or 'unknown'}, {ran.machine.n_cpu} usable"),
         ("prompt processing", _rate(measured.n_prompt, measured.prompt_per_second, "prompt_per_second", measured)),
         ("token generation", _rate(measured.n_gen, measured.generation_per_second, "generation_per_second", measured)),
+        ("of the limit", "" if result.limits is None else told(result.limits)),
         ("load", _ms(measured.load_ms)),
         ("total", _ms(measured.total_ms)),
         ("memory", _memory(measured)),
@@ -100,8 +106,8 @@ def _perplexity(found: Perplexity | None) -> list[tuple[str, str]]:
 
 def _batched(test: BatchedTest) -> tuple[str, str]:
     speeds = (("prompt", test.speed_pp), ("generation", test.speed_tg), ("both", test.speed))
-    told = ", ".join(f"{name} {rate:.2f}" for name, rate in speeds if rate is not None)
-    return f"{test.n_parallel} × ({test.n_prompt} + {test.n_gen})", f"{told} tokens/s"
+    rates = ", ".join(f"{name} {rate:.2f}" for name, rate in speeds if rate is not None)
+    return f"{test.n_parallel} × ({test.n_prompt} + {test.n_gen})", f"{rates} tokens/s"
 
 
 def _size(record: Record) -> str:
@@ -124,14 +130,14 @@ def _estimate(memory: MemoryFit | None) -> str:
     """What was estimated, each part with its error in per cent of what was measured."""
     if memory is None:
         return ""
-    told = {
+    shares = {
         part.name: f"{part.estimated_bytes / 2**20:.1f} ({part.error_percent:+.1f} %)"
         for part in memory.parts
         if part.error_percent is not None and (part.estimated_bytes or part.measured_bytes)
     }
-    peak = f"peak {told.pop('peak')}" if "peak" in told else ""
-    told.pop("loader", None)
-    parts = " + ".join(f"{name.replace('_', ' ').replace('kv', 'KV')} {said}" for name, said in told.items())
+    peak = f"peak {shares.pop('peak')}" if "peak" in shares else ""
+    shares.pop("loader", None)
+    parts = " + ".join(f"{name.replace('_', ' ').replace('kv', 'KV')} {said}" for name, said in shares.items())
     return "; ".join(part for part in (peak, parts) if part)
 
 
@@ -156,7 +162,7 @@ def _memory(measured: Measured) -> str:
         ("compute", measured.compute_mib),
         ("output", measured.output_mib),
     )
-    told = " + ".join(f"{name} {mib:.1f}" for name, mib in parts if mib is not None)
+    listed = " + ".join(f"{name} {mib:.1f}" for name, mib in parts if mib is not None)
     peak = measured.peak_memory_bytes
     shown = "" if peak is None else f"peak {peak / 2**20:.0f} MiB"
-    return f"{shown} ({told} MiB)" if told and shown else shown or told
+    return f"{shown} ({listed} MiB)" if listed and shown else shown or listed

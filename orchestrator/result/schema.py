@@ -13,6 +13,7 @@ from orchestrator.engine.manifest import Manifest
 from orchestrator.parse.record import Record
 from orchestrator.recipe.schema import Program, Recipe
 from orchestrator.result.differences import Difference
+from orchestrator.result.limits import Limits
 from orchestrator.result.machine import Machine
 from orchestrator.result.memory_fit import MemoryFit
 
@@ -174,6 +175,7 @@ class Result(Piece):
     memory: Annotated[
         MemoryFit | None, Field(description="What memory was estimated before the run, beside what was measured.")
     ] = None
+    limits: Annotated[Limits | None, Field(description="How close it came to what the machine can do.")] = None
     noise: Annotated[Noise | None, Field(description="What disturbed the run.")] = None
     part: Annotated[Part | None, Field(description="Of an experiment.")] = None
     dummy: Annotated[

@@ -1,0 +1,86 @@
+"""A sweep as one JSON document: its cases, the runs of each, and what they say together."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from orchestrator.experiment.plan import Kind
+from orchestrator.experiment.sweep import Sweep, SweptCase
+from orchestrator.result.schema import Failure
+from orchestrator.result.statistics import Summary, summarise
+
+# What people compare; all other figures are in the results.
+FIGURES = ("generation_per_second", "prompt_per_second", "load_ms", "peak_memory_bytes")
+
+
+class _Piece(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CaseDocument(_Piece):
+    """One case."""
+
+    case: int
+    settings: dict[str, str]
+    state: Annotated[
+        Literal["ok", "unexpected", "noisy", "failed"],
+        Field(description="noisy: it ran, and no run was undisturbed."),
+    ]
+    failure: Annotated[Failure | None, Field(description="Why it was given up; runs before that still count.")]
+    runs: Annotated[tuple[str, ...], Field(description="Ids of the runs that count.")]
+    left_out: Annotated[tuple[str, ...], Field(description="Ids of runs that were disturbed, failed or warmed up.")]
+    disturbed_by: tuple[str, ...]
+    figures: dict[str, Summary]
+
+
+class SweepDocument(_Piece):
+    """A whole sweep."""
+
+    lcpp_sweep: Literal[1] = 1
+    experiment: str
+    kind: Kind
+    recipe: str
+    repeat: int | None
+    warmup: int
+    cases: tuple[CaseDocument, ...]
+
+
+def document(sweep: Sweep) -> SweepDocument:
+    """The document of a sweep."""
+    plan = sweep.plan
+    return SweepDocument(
+        experiment=plan.id,
+        kind=plan.kind,
+        recipe=plan.name,
+        repeat=plan.repeat,
+        warmup=plan.warmup,
+        cases=tuple(_case(case) for case in sweep.cases),
+    )
+
+
+def _case(case: SweptCase) -> CaseDocument:
+    made = [one.measurement for one in case.attempts]
+    counting = [one for one in made if one.counts]
+    figures = {}
+    for name in FIGURES:
+        values = [one.figures[name] for one in counting if name in one.figures]
+        if values:
+            figures[name] = summarise(values)
+    state: Literal["ok", "unexpected", "noisy", "failed"] = "ok"
+    if case.given_up is not None or (made and all(one.status == "failed" for one in made)):
+        state = "failed"
+    elif any(one.status == "unexpected" for one in made):
+        state = "unexpected"
+    elif not counting:
+        state = "noisy"
+    last_failure = next((one.failure for one in reversed(case.attempts) if one.failure is not None), None)
+    return CaseDocument(
+        case=case.index,
+        settings=dict(case.settings),
+        state=state,
+        failure=case.given_up.failure if case.given_up is not None else last_failure if state == "failed" else None,
+        runs=tuple(one.id for one in counting),
+        left_out=tuple(one.id for one in made if not one.counts),
+        disturbed_by=tuple(dict.fromkeys(why for one in made for why in one.disturbed)),
+        figures=figures,
+    )

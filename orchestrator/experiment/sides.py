@@ -1,0 +1,71 @@
+"""From a recipe and what A and B change in it to the two sides of a comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from orchestrator.errors import UsageError
+from orchestrator.experiment.adaptive import Side
+from orchestrator.recipe.load import LoadedRecipe
+from orchestrator.recipe.matrix import Cases, load_cases
+from orchestrator.result.measured_result import setting_text
+
+# A prompt may be megabytes long; this is only to tell the sides apart.
+_SHOWN = 80
+
+
+def sides(
+    path: Path, of_a: Sequence[str], of_b: Sequence[str], common: Sequence[str] = ()
+) -> tuple[tuple[Side, Side], int]:
+    """A and B, and how many runs of each the recipe wants for warming up.
+
+    Args:
+        of_a, of_b, common: overrides, as `key.path=value`.
+
+    Raises:
+        RecipeError: the recipe or an override is wrong.
+        UsageError: a side is more than one case.
+    """
+    keys = tuple(dict.fromkeys(_key(one) for one in (*of_a, *of_b)))
+    cases = [load_cases(path, (*common, *own)) for own in (of_a, of_b)]
+    for name, one in zip("AB", cases, strict=True):
+        if len(one.cases) != 1:
+            raise UsageError(
+                f"{name} is {len(one.cases)} cases: the recipe has a matrix",
+                where=str(path),
+                hint="set each key of the matrix with `-s`, or differently for both with `-a` and `-b`",
+            )
+    a, b = (_side(one, keys, own) for one, own in zip(cases, (of_a, of_b), strict=True))
+    return (a, b), max(one.warmup for one in cases)
+
+
+def _side(cases: Cases, keys: Sequence[str], own: Sequence[str]) -> Side:
+    loaded = cases.cases[0].loaded
+    given = {_key(one): one.partition("=")[2] for one in own}
+    settings = {key: _short(given[key] if key in given else said(loaded, key)) for key in keys}
+    return Side(loaded=loaded, settings=settings)
+
+
+def _key(override: str) -> str:
+    return override.partition("=")[0]
+
+
+def said(loaded: LoadedRecipe, key: str) -> str:
+    """What a recipe says at a key path, as people write it; `default` where it leaves that to the program."""
+    value: Any = loaded.recipe.model_dump(mode="json")
+    rest = key
+    while rest and isinstance(value, Mapping):
+        # Some keys have dots of their own: general.architecture.
+        name = rest if rest in value else rest.partition(".")[0]
+        rest = rest[len(name) + 1 :]
+        value = value.get(name)
+    if value is None or rest:
+        return "default"
+    return setting_text(value)
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _SHOWN else line[: _SHOWN - 1] + "…"

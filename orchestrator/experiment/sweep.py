@@ -1,0 +1,116 @@
+"""Many cases, or many runs of one: a recipe with `matrix`, `repeat` or `warmup`, run in rounds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from orchestrator.errors import LcppError
+from orchestrator.experiment.attempt import Attempt
+from orchestrator.experiment.begin import OnAttempt, begun
+from orchestrator.experiment.order import Slot, all_rounds
+from orchestrator.experiment.pace import told
+from orchestrator.experiment.plan import GivenUp, Plan
+from orchestrator.experiment.prepare import Preparing, prepare_all
+from orchestrator.experiment.runner import Runner, Surroundings
+from orchestrator.recipe.matrix import Cases
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweptCase:
+    """A case after the sweep. `attempts`: its runs, in order, with those that do not count."""
+
+    index: int
+    settings: Mapping[str, str]
+    attempts: tuple[Attempt, ...]
+    given_up: GivenUp | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """All cases after the sweep."""
+
+    plan: Plan
+    cases: tuple[SweptCase, ...]
+
+
+def sweep(
+    cases: Cases,
+    surroundings: Surroundings,
+    preparing: Preparing,
+    *,
+    fresh: bool,
+    on_attempt: OnAttempt = lambda attempt: None,
+) -> Sweep:
+    """Prepare all cases, then run them in rounds; a case that fails is recorded and the others go on.
+
+    Raises:
+        LcppError: no case could be prepared.
+        Interrupted: Ctrl-C; the same call goes on.
+        WorkspaceError: the disk does not take results any more, or another process runs this sweep.
+    """
+    recipes = [case.loaded for case in cases.cases]
+    prepared, failed = prepare_all(recipes, surroundings, preparing)
+    if not prepared:
+        raise _none_prepared(failed)
+    with begun(
+        "sweep" if len(recipes) > 1 else "repeat",
+        [(case.settings, case.loaded) for case in cases.cases],
+        prepared,
+        failed,
+        surroundings,
+        repeat=cases.repeat,
+        warmup=cases.warmup,
+        settings={"dummy": preparing.dummy_limit_bytes is not None},
+        fresh=fresh,
+        on_attempt=on_attempt,
+    ) as runner:
+        for case, error in failed.items():
+            surroundings.progress.note(f"{runner.plan.label(case)} cannot run: {error.what}")
+        _walk(runner, list(all_rounds(range(len(recipes)), repeat=cases.repeat, warmup=cases.warmup)), surroundings)
+        plan = runner.end("done")
+        by_case: dict[int, list[Attempt]] = {}
+        for one in runner.attempts:
+            by_case.setdefault(one.slot.case, []).append(one)
+        return Sweep(
+            plan=plan,
+            cases=tuple(
+                SweptCase(
+                    index=index,
+                    settings=case.settings,
+                    attempts=tuple(by_case.get(index, ())),
+                    given_up=plan.failure_of(index),
+                )
+                for index, case in enumerate(cases.cases)
+            ),
+        )
+
+
+def _walk(runner: Runner, rounds: Sequence[Sequence[Slot]], surroundings: Surroundings) -> None:
+    slots = [slot for one in rounds for slot in one]
+    n_warmup = sum(1 for one in rounds if one and one[0].warmup)
+    n_done = 0
+    for one in rounds:
+        if not any(runner.wants(slot) for slot in one):
+            n_done += len(one)
+            continue
+        first = one[0]
+        what = (
+            f"warm-up {first.round + 1} of {n_warmup}"
+            if first.warmup
+            else (f"round {first.round + 1} of {len(rounds) - n_warmup}")
+        )
+        surroundings.progress.stage(f"{what}, {len(runner.cases)} cases" if len(one) > 1 else what)
+        for slot in one:
+            left_s = runner.pace.left_s(later.case for later in slots[n_done:] if runner.wants(later))
+            left = "" if left_s is None else f"; about {told(left_s)} left"
+            surroundings.progress.advance(n_done, len(slots), f"{runner.plan.label(slot.case)}{left}")
+            runner.fill(slot)
+            n_done += 1
+
+
+def _none_prepared(failed: Mapping[int, LcppError]) -> LcppError:
+    first = failed[0]
+    if len({str(error) for error in failed.values()}) > 1:
+        first.what = f"none of the {len(failed)} cases can run; the first: {first.what}"
+    return first
