@@ -8,14 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchestrator.visible import visible
+
 if TYPE_CHECKING:
     from orchestrator.cli.progress import Drawn
     from orchestrator.workspace import Workspace
-
-# Control characters (escape sequences begin with one) and marks that turn the direction of text.
-_UNSAFE = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\n\t"} | dict.fromkeys(
-    (0x7F, *range(0x80, 0xA0), 0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)), "\ufffd"
-)
 
 
 @dataclass
@@ -62,7 +59,7 @@ class Settings:
     @staticmethod
     def safe(text: str) -> str:
         """`text` with everything that could command a terminal made visible."""
-        return text.translate(_UNSAFE)
+        return visible(text)
 
 
 def _is_checkout(folder: Path) -> bool:

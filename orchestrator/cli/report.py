@@ -1,0 +1,172 @@
+"""`lcpp report`: what was measured, as a page, plots, Markdown, JUnit XML, or tables in the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from orchestrator.cli.settings import Settings
+from orchestrator.errors import UsageError
+
+if TYPE_CHECKING:
+    from orchestrator.report.content import Report
+    from orchestrator.result.database import Database
+    from orchestrator.result.measurement import Measurement
+
+_LIMIT = 200
+_PLOTS = ("history", "commits", "compare", "memory")
+_HELP = """SELECTION is as in `lcpp results`: @RECIPE (its newest group of runs), @RECIPE~2, an id or its beginning, or
+filters such as recipe=smoke,since=7d,n_threads=2. Filters narrow what the others name."""
+
+
+@click.command(epilog=_HELP)
+@click.argument("selections", nargs=-1, metavar="[SELECTION]...")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="FILE.html: the page; with --plot FILE.svg or .png."
+)
+@click.option("--plot", type=click.Choice(_PLOTS), help="One plot of the newest that there is: history (by date), …")
+@click.option("--markdown", is_flag=True, help="Markdown for an issue on standard output.")
+@click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Runs and their checks as JUnit XML.")
+@click.option("--title", default="lcpp report", show_default=True, help="The page's heading.")
+@click.option(
+    "--limit", type=click.IntRange(1, 10_000), default=_LIMIT, show_default=True, help="The newest so many results."
+)
+@click.pass_obj
+def report(
+    settings: Settings,
+    selections: tuple[str, ...],
+    output: Path | None,
+    plot: str | None,
+    markdown: bool,
+    junit: Path | None,
+    title: str,
+    limit: int,
+) -> None:
+    """Report on the results that meet all SELECTIONs; on the newest ones when none is given.
+
+    \b
+    lcpp report                                   # tables and small plots here
+    lcpp report recipe=smoke -o report.html       # one file that needs nothing else
+    lcpp report @threads --plot compare -o threads.svg
+    lcpp report since=1d --markdown --junit junit.xml
+    """
+    _check(output, plot)
+    made = _made(settings, selections, title, limit)
+    settings.close()
+    if plot is not None and output is not None:
+        _write(output, _plot(made, plot, output.suffix))
+    elif output is not None:
+        from orchestrator.report.html import render  # matplotlib takes half a second: only where there are plots
+
+        _write(output, render(made).encode())
+    if junit is not None:
+        from orchestrator.report.junit import render as render_junit
+
+        _write(junit, render_junit(made))
+    if markdown:
+        from orchestrator.report.markdown import render as render_markdown
+
+        click.echo(render_markdown(made), nl=False)
+    elif output is None and junit is None:
+        from rich.console import Console
+
+        from orchestrator.report.terminal import show
+
+        show(made, Console(soft_wrap=False, highlight=False))
+
+
+def _check(output: Path | None, plot: str | None) -> None:
+    if plot is not None:
+        if output is None or output.suffix not in (".svg", ".png"):
+            raise UsageError(
+                "`--plot` needs a file for its plot", hint=f"lcpp report --plot {plot} -o {plot}.svg (or .png)"
+            )
+    elif output is not None and output.suffix not in (".html", ".htm"):
+        raise UsageError(
+            f"a report is HTML, not {output.suffix or 'a file without an ending'}",
+            where=str(output),
+            hint="-o report.html; `--markdown` and `--junit FILE` are for the other forms, `--plot` for .svg and .png",
+        )
+
+
+def _made(settings: Settings, selections: Sequence[str], title: str, limit: int) -> Report:
+    import datetime
+
+    import orchestrator
+    from orchestrator.report.collect import collect
+    from orchestrator.report.content import build_report
+    from orchestrator.result.database import opened
+
+    with opened(settings.workspace.runs, settings.progress) as database:
+        found, count = _find(database, selections, limit)
+    if not found:
+        raise UsageError(
+            "no result meets that" if selections else "there are no results yet",
+            where=str(settings.workspace.runs),
+            hint="`lcpp results list` shows what there is; `lcpp run RECIPE` makes one",
+        )
+    now = datetime.datetime.now(datetime.timezone.utc)
+    return build_report(
+        collect(found), title=title, made_at=now, lcpp_version=orchestrator.__version__, n_older=count - len(found)
+    )
+
+
+def _find(database: Database, selections: Sequence[str], limit: int) -> tuple[list[Measurement], int]:
+    """The newest `limit` of what is selected, and how many there are in all."""
+    from orchestrator.result.selection import conditions
+
+    filters = [text for text in selections if any(sign in text for sign in "=<>")]
+    named = [text for text in selections if text not in filters]
+    if not named:
+        chosen = conditions(database, filters)
+        found = database.find(chosen, limit=limit)
+        return list(found), len(found) if len(found) < limit else database.count(chosen)
+    unique = {one.id: one for text in named for one in database.find(conditions(database, [text, *filters]))}
+    ordered = sorted(unique.values(), key=lambda one: (one.started_at, one.id), reverse=True)
+    return ordered[:limit], len(ordered)
+
+
+def _plot(made: Report, kind: str, suffix: str) -> bytes:
+    from orchestrator.report import plots, svg
+    from orchestrator.report.content import MAIN_RATE, RATES
+
+    drawn = None
+    if kind in ("history", "commits"):
+        with_rates = [one for one in made.histories if any(series.by_date for series in one.series)]
+        if with_rates:
+            drawn = plots.draw_history(with_rates[0], "date" if kind == "history" else "commit")
+    elif kind == "compare":
+        for matrix in made.matrices:
+            known = {rate for case in matrix.cases for rate in case.spreads}
+            rate = next((rate for rate in (MAIN_RATE, *RATES) if rate in known), None)
+            if rate is not None:
+                drawn = plots.draw_matrix(matrix, rate)
+                break
+    elif made.memory:
+        drawn = plots.draw_memory(made.memory)
+    if drawn is None:
+        needs = {
+            "compare": "no experiment with several cases and a speed is among these results",
+            "memory": "none of these results has an estimate of its memory",
+        }
+        raise UsageError(needs.get(kind, "none of these results has a speed"), hint="select other results")
+    if suffix == ".png":
+        return plots.png(drawn)
+    return svg.standalone(plots.svg(drawn), kind, drawn.title, drawn.description).encode()
+
+
+def _write(path: Path, data: bytes) -> None:
+    from orchestrator.workspace import disk_errors, write_atomic
+
+    if path.exists() and not path.is_file():
+        if path.is_dir():
+            raise UsageError("a folder is no place for a report", where=str(path), hint="name a file")
+        # A device or a pipe: nothing to move into its place.
+        with disk_errors("write", path), path.open("wb") as out:
+            out.write(data)
+        return
+    write_atomic(path, data)
+    click.echo(f"written: {Settings.safe(str(path))}", err=True)

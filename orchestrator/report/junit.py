@@ -1,0 +1,71 @@
+"""Runs and their checks as JUnit XML, which CI systems show."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree
+
+from orchestrator.report.content import Report, Run, name_of
+from orchestrator.visible import visible
+
+_MAX_TEXT = 4000
+
+
+def render(report: Report) -> bytes:
+    """A suite a recipe; a case a run, an error where it failed, and one a check, a failure where it does not hold."""
+    suites = ElementTree.Element("testsuites", name=_safe(report.title))
+    by_name: dict[str, list[Run]] = {}
+    for run in reversed(report.runs):
+        by_name.setdefault(run.measurement.name, []).append(run)
+    for name, runs in by_name.items():
+        suite = ElementTree.SubElement(suites, "testsuite", name=_safe(name))
+        for run in runs:
+            _run(suite, run)
+        _count(suite)
+        suite.set("timestamp", f"{runs[0].started:%Y-%m-%dT%H:%M:%S}")
+    for counted in ("tests", "failures", "errors"):
+        suites.set(counted, str(sum(int(suite.get(counted, "0")) for suite in suites)))
+    ElementTree.indent(suites, " ")
+    document: str = ElementTree.tostring(suites, encoding="unicode")
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{document}\n'.encode()
+
+
+def _run(suite: ElementTree.Element, run: Run) -> None:
+    one, result = run.measurement, run.result
+    classname = _safe(f"{one.name}.{name_of(run)}")
+    case = _case(suite, classname, one.id)
+    case.set("time", f"{one.figures.get('wall_s', 0.0):.3f}")
+    if one.status == "failed":
+        failure = None if result is None else result.failure
+        what = "the run failed" if failure is None else failure.what
+        error = ElementTree.SubElement(case, "error", message=_safe(what), type="failed")
+        told = [] if failure is None else [failure.what, failure.where, failure.hint]
+        error.text = _safe("\n".join(part for part in told if part))
+    if one.disturbed:
+        out = ElementTree.SubElement(case, "system-out")
+        out.text = _safe(f"disturbed: {'; '.join(one.disturbed)}")
+    checks = () if result is None else result.checks
+    for check in checks:
+        made = _case(suite, classname, f"{one.id}: {check.name}")
+        if not check.ok:
+            found = f"expected {check.expected}, found {check.found}"
+            failed = ElementTree.SubElement(made, "failure", message=_safe(f"{check.name}: {found}"), type="unexpected")
+            failed.text = _safe(found)
+    if one.status == "unexpected" and all(check.ok for check in checks):
+        ElementTree.SubElement(case, "failure", message="what its recipe expects does not hold", type="unexpected")
+
+
+def _case(suite: ElementTree.Element, classname: str, name: str) -> ElementTree.Element:
+    return ElementTree.SubElement(suite, "testcase", classname=classname, name=_safe(name))
+
+
+def _count(suite: ElementTree.Element) -> None:
+    cases = list(suite)
+    suite.set("tests", str(len(cases)))
+    suite.set("failures", str(sum(case.find("failure") is not None for case in cases)))
+    suite.set("errors", str(sum(case.find("error") is not None for case in cases)))
+
+
+def _safe(text: str) -> str:
+    """What XML 1.0 can hold, not too much of it."""
+    cut = text if len(text) <= _MAX_TEXT else text[:_MAX_TEXT] + "…"
+    return visible(cut).translate({0xFFFE: "\ufffd", 0xFFFF: "\ufffd"})

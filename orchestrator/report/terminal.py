@@ -1,0 +1,156 @@
+"""The report in the terminal: tables, and small plots by plotext, whose one user this module is."""
+
+from __future__ import annotations
+
+import plotext
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator.report import words
+from orchestrator.report.content import MAIN_RATE, RATES, History, Matrix, Report, ends
+from orchestrator.report.verdicts import Change
+from orchestrator.result.statistics import Summary
+from orchestrator.visible import visible
+
+_TONES = {"ok": "green", "bad": "bold red"}
+_MAX_PLOTS = 4
+_MAX_SERIES = 4
+_PLOT_HEIGHT = 12
+_PLOT_WIDTH = 78
+_LABEL = 24
+_MARKS = ("•", "×", "+", "o")
+_PLAIN = ("*", "x", "+", "o")
+
+
+def show(report: Report, console: Console) -> None:
+    """Print it."""
+    counts = ", ".join(f"{report.count(status)} {status}" for status in ("ok", "unexpected", "failed"))
+    console.print(Text(f"{words.many(len(report.runs), 'run')}: {counts}; {len(report.disturbed)} disturbed"))
+    for machine in report.machines:
+        console.print(_text(f"machine: {machine}"), soft_wrap=True)
+    if report.n_older:
+        console.print(Text(f"{words.many(report.n_older, 'older run is', 'older runs are')} left out", style="dim"))
+    if report.latest:
+        console.print()
+        console.print(_latest(report))
+    worth = [one for one in report.histories if any(series.n_points > 1 for series in one.series)]
+    for history in worth[:_MAX_PLOTS]:
+        console.print()
+        _plot(history, console)
+    for matrix in report.matrices:
+        console.print()
+        console.print(_matrix(matrix))
+    if report.memory:
+        console.print()
+        console.print(_memory(report))
+    for reason, n in report.reasons[:10]:
+        console.print(_text(f"disturbed: {reason} ({words.many(n, 'run')})", "yellow"), soft_wrap=True)
+
+
+def _latest(report: Report) -> Table:
+    table = _table("newest figures, tokens/s", "recipe", "llama.cpp")
+    for name in ("generation", "prompt"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("against the one before", overflow="fold")
+    table.add_column("runs", justify="right")
+    for one in report.latest:
+        table.add_row(
+            _text(f"{one.name}\n{one.label}" if one.label else one.name),
+            _text(one.build),
+            _rate(one.generation),
+            _rate(one.prompt),
+            _change(one.change),
+            str(one.n_runs),
+        )
+    return table
+
+
+def _matrix(matrix: Matrix) -> Table:
+    table = _table(f"{matrix.title}, tokens/s", "case")
+    for name in ("generation", "prompt"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("against the first", overflow="fold")
+    table.add_column("runs", justify="right")
+    for case in matrix.cases:
+        generation, prompt = (case.spreads.get(rate) for rate in (MAIN_RATE, "prompt_per_second"))
+        failed = _text(f"failed: {case.failure}", "red")
+        table.add_row(
+            _text(case.label),
+            _rate(generation),
+            _rate(prompt),
+            failed if case.failure else _change(case.change),
+            str(len(case.runs) - case.n_left_out),
+        )
+    return table
+
+
+def _memory(report: Report) -> Table:
+    table = _table("peak memory, MiB", "run")
+    for name in ("estimated", "measured", "error"):
+        table.add_column(name, justify="right")
+    for row in report.memory:
+        peak = row.fit.part("peak")
+        sizes = (words.mib(peak.estimated_bytes), words.mib(peak.measured_bytes))
+        table.add_row(_text(row.label), *sizes, words.percent(peak.error_percent))
+    return table
+
+
+def _plot(history: History, console: Console) -> None:
+    """The history of the main rate, a mark a median, with its interval; the groups in their order."""
+    figure = plotext.figure
+    figure.clear()
+    figure.theme("default" if console.is_terminal else "colorless")
+    figure.canvas("default")
+    figure.plot_size(min(_PLOT_WIDTH, console.width), _PLOT_HEIGHT)
+    known = {
+        series.label: [(point.at, one) for point in points if (one := point.spread)]
+        for series in history.series
+        if (points := series.by_date.get(MAIN_RATE))
+    }
+    shown = dict(list(known.items())[:_MAX_SERIES])
+    times = sorted({at for groups in shown.values() for at, _ in groups})
+    if len(times) < 2:
+        return
+    console.print(_text(f"{history.title}: {RATES[MAIN_RATE]}, tokens/s"), soft_wrap=True)
+    ascii_only = not (console.encoding or "").lower().startswith("utf")
+    for number, (label, groups) in enumerate(shown.items()):
+        where = [times.index(at) for at, _ in groups]
+        for place, (_, one) in zip(where, groups, strict=True):
+            if (interval := ends(one)) is not None:
+                figure.draw(figure.signal([place, place], list(interval), marker="|").lines())
+        mark = (_PLAIN if ascii_only else _MARKS)[number]
+        signal = figure.signal(where, [one.median for _, one in groups], marker=mark)
+        figure.draw(signal.label(_short(label)) if len(shown) > 1 else signal)
+    step = max(1, (len(times) - 1) // 4)
+    places = list(range(0, len(times), step))
+    figure.ruler("x").ticks(places, [f"{times[place]:%m-%d}" for place in places])
+    console.print(Text.from_ansi(figure.build().string()), soft_wrap=True)
+
+
+def _table(title: str, *names: str) -> Table:
+    table = Table(title=_text(title), title_justify="left")
+    for name in names:
+        table.add_column(name, overflow="fold")
+    return table
+
+
+def _rate(one: Summary | None) -> str:
+    """The median, and below it the interval."""
+    if one is None:
+        return words.NOTHING
+    return words.rate(one.median) + ("" if ends(one) is None else f"\n{words.interval(one)}")
+
+
+def _change(change: Change | None) -> Text:
+    return Text(words.NOTHING) if change is None else _text(change.words, _TONES.get(change.tone, ""))
+
+
+def _text(text: str, style: str = "") -> Text:
+    """Never markup, whatever stands in it."""
+    return Text(visible(text), style=style)
+
+
+def _short(text: str) -> str:
+    line = " ".join(visible(text).split())
+    return line if len(line) <= _LABEL else line[: _LABEL - 1] + "…"

@@ -1,0 +1,67 @@
+"""What one group of runs is against another, in a few words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from orchestrator.errors import IncomparableError
+from orchestrator.result.comparison import MARGIN, Comparison, FigureComparison, compare
+from orchestrator.result.measurement import Measurement
+from orchestrator.result.statistics import MINIMUM_RUNS
+
+__all__ = ["MARGIN", "Change", "change"]
+
+_TONES = {"faster": "ok", "less": "ok", "slower": "bad", "more": "bad"}
+# Besides speed: what got worse is said as well.
+_ALSO = {"peak_memory_bytes": "memory", "load_ms": "load time"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """A verdict in words, and whether it is good news.
+
+    tone: `ok`, `bad` or nothing.
+    """
+
+    words: str
+    tone: str = ""
+
+
+def change(before: Sequence[Measurement], after: Sequence[Measurement], allow: frozenset[str]) -> Change:
+    """How `after` is against `before`, by the figure that decides, with the usual margin.
+
+    Args:
+        allow: keys that differ on purpose.
+    """
+    try:
+        found = compare(before, after, margin=MARGIN, allow=allow)
+    except IncomparableError:
+        return Change(words="not comparable: more than that differs")
+    main = found.main
+    if main is None:
+        return Change(words="not measured on both sides")
+    parts = [_words(main, found), *(_also(one) for one in found.figures if one.name in _ALSO and one.is_worse)]
+    if found.text.state == "different":
+        parts.append("another text")
+    return Change(words="; ".join(parts), tone=_TONES.get(main.verdict, ""))
+
+
+def _words(main: FigureComparison, found: Comparison) -> str:
+    ratio = main.ratio
+    if ratio is None or ratio.low is None or ratio.high is None or ratio.n < MINIMUM_RUNS:
+        return f"{main.verdict}: {main.why}" if main.why else main.verdict
+    between = f"{_percent(ratio.low)} to {_percent(ratio.high)}"
+    if main.verdict == "undecided":
+        return f"undecided: {between}"
+    if main.verdict == "same":
+        return f"same within {100 * found.margin:g} %: {between}"
+    return f"{main.verdict}: {_percent(ratio.ratio)} ({between})"
+
+
+def _also(one: FigureComparison) -> str:
+    return f"{_ALSO[one.name]} {_percent(one.ratio.ratio)}" if one.ratio is not None else ""
+
+
+def _percent(ratio: float) -> str:
+    return f"{100 * (ratio - 1):+.1f} %"

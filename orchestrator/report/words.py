@@ -1,0 +1,89 @@
+"""Figures in words, the same in all forms of the report."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator
+
+from orchestrator.drive.noise import Noise
+from orchestrator.report.content import Run, ends
+from orchestrator.result.statistics import Summary
+
+NOTHING = "–"
+
+
+def rate(value: float | None) -> str:
+    """Tokens a second: three digits that matter, at least two behind the point when it is small."""
+    if value is None:
+        return NOTHING
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.1f}" if value >= 100 else f"{value:.2f}"
+
+
+def interval(one: Summary | None) -> str:
+    """The ends of the 95 % interval."""
+    known = ends(one)
+    return NOTHING if known is None else f"{rate(known[0])} to {rate(known[1])}"
+
+
+def mib(n_bytes: float | None) -> str:
+    """In MiB."""
+    return NOTHING if n_bytes is None else f"{n_bytes / 2**20:,.0f}"
+
+
+def seconds(value: float | None) -> str:
+    """In seconds."""
+    return NOTHING if value is None else f"{value:.2f}"
+
+
+def percent(value: float | None) -> str:
+    """With its sign."""
+    if value is None:
+        return NOTHING
+    # Never minus nothing.
+    return f"{round(value, 1) + 0.0:+.1f} %"
+
+
+def when(at: datetime.datetime) -> str:
+    """UTC, to the minute."""
+    return f"{at.astimezone(datetime.timezone.utc):%Y-%m-%d %H:%M}"
+
+
+def many(n: int, one: str, more: str | None = None) -> str:
+    """`1 run`, `2 runs`."""
+    return f"{n:,} {one if n == 1 else more or one + 's'}"
+
+
+def why_left_out(run: Run) -> str:
+    """Why a run does not count; nothing when it does."""
+    one = run.measurement
+    reasons = (
+        *(["failed"] if one.status == "failed" else []),
+        *(["warm-up"] if one.warmup else []),
+        *one.disturbed,
+    )
+    return "; ".join(reasons)
+
+
+def noise(read: Noise) -> Iterator[tuple[str, str]]:
+    """Readings of what went on beside a run: those that the machine gave."""
+    shares = (
+        ("time that the host took", read.steal_share),
+        ("waiting for a CPU", read.cpu_pressure_share),
+        ("waiting for memory", read.memory_pressure_share),
+        ("waiting for a disk", read.io_pressure_share),
+        ("model in the page cache", read.model_cached_share),
+    )
+    if read.waited_s:
+        yield "waited for quiet", f"{read.waited_s:.1f} s"
+    for name, cpus in (("others before it", read.others_cpus_before), ("others meanwhile", read.others_cpus)):
+        if cpus is not None:
+            yield name, f"{cpus:.2f} CPUs"
+    for name, share in shares:
+        if share is not None:
+            yield name, f"{100 * share:.1f} %"
+    if read.frequency_mhz is not None:
+        yield "CPU frequency", f"{read.frequency_mhz:,.0f} MHz"
+    if read.involuntary_switches is not None:
+        yield "put aside by the kernel", f"{read.involuntary_switches:,} times"
+    if read.cpus is not None:
+        yield "pinned to CPUs", ", ".join(str(cpu) for cpu in read.cpus)
