@@ -1,13 +1,20 @@
-"""One file a run: `runs/<id>.json`, its raw transcript beside it in `runs/<id>/`."""
+"""One file a run: `runs/<id>.json`, its raw transcript beside it in `runs/<id>/`; and its row in the store."""
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import logging
+import os
 import secrets
 from pathlib import Path
 
+from orchestrator.errors import WorkspaceError
+from orchestrator.result.database import add
 from orchestrator.result.schema import Result
 from orchestrator.workspace import Workspace, disk_errors, write_atomic
+
+_LOG = logging.getLogger(__name__)
 
 
 def name_run(workspace: Workspace, name: str) -> tuple[str, Path]:
@@ -26,7 +33,26 @@ def open_run(folder: Path, prompt_file: Path | None, text: str) -> None:
 
 
 def save(result: Result, workspace: Workspace) -> Path:
-    """Write the result, whole or not at all, and return its path."""
+    """Write the result, whole or not at all, and return its path.
+
+    Its row in the store follows. A store that refuses is told of on the log (standard error) and is no failure: the
+    row is made from the file when the store is opened next.
+    """
     path = workspace.runs / f"{result.id}.json"
     write_atomic(path, result.model_dump_json(indent=1) + "\n")
+    _settle(path.parent)
+    try:
+        add(result, path)
+    except WorkspaceError as error:
+        _LOG.warning("note: the result is saved, but not yet in the store: %s (%s)", error.what, path.parent)
     return path
+
+
+def _settle(folder: Path) -> None:
+    """Have the file's name on the disk too."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
