@@ -8,14 +8,19 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 from orchestrator.errors import LcppError
 
 _PR_SET_PDEATHSIG = 1
+_LADDER = ((signal.SIGINT, 2.0), (signal.SIGTERM, 2.0))
+_AFTER_KILL_S = 1.0
+_POLL_S = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +38,37 @@ def die_with_parent(sig: int = signal.SIGTERM) -> Callable[[], None]:
     if not sys.platform.startswith("linux"):
         return lambda: None
     # Loaded here, in the parent: between fork and exec only simple calls are safe.
-    libc = ctypes.CDLL(None)
-    return lambda: libc.prctl(_PR_SET_PDEATHSIG, int(sig))
+    libc, parent = ctypes.CDLL(None), os.getpid()
+
+    def ask() -> None:
+        libc.prctl(_PR_SET_PDEATHSIG, int(sig))
+        # Gone before the kernel was asked: nothing would be sent any more.
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return ask
+
+
+@contextlib.contextmanager
+def interrupts_held() -> Iterator[None]:
+    """Ctrl-C waits for the end of the block: for starting a child, and knowing it, as one act.
+
+    A fork calls hooks of Python's own (of `logging`, say), and an exception in one of them is printed and forgotten: a
+    Ctrl-C that comes during the fork would be lost. One that comes just after it would leave a child that nobody knows.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    # Other threads never see the exception.
+    if not callable(before) or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    held: list[tuple[int, FrameType | None]] = []
+    signal.signal(signal.SIGINT, lambda number, frame: held.append((number, frame)))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if held:
+            before(*held[0])
 
 
 def run(
@@ -82,20 +116,22 @@ def stream(
     Returns:
         The exit code (negative for a signal).
     """
+    child: subprocess.Popen[bytes] | None = None
     with log.open("ab") as out:
         out.write(f"$ {' '.join(argv)}\n".encode())
         out.flush()
-        child = subprocess.Popen(
-            list(argv),
-            cwd=cwd,
-            env=None if env is None else dict(env),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            preexec_fn=die_with_parent(),
-        )
         try:
+            with interrupts_held():
+                child = subprocess.Popen(
+                    list(argv),
+                    cwd=cwd,
+                    env=None if env is None else dict(env),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                    preexec_fn=die_with_parent(),
+                )
             if child.stdout is None:
                 raise LcppError(f"no pipe from {argv[0]}")
             for raw in child.stdout:
@@ -103,19 +139,40 @@ def stream(
                 on_line(raw.decode(errors="replace").rstrip("\r\n"))
             return child.wait()
         except BaseException:
-            _stop_group(child)
+            if child is not None:
+                _stop_group(child)
             raise
         finally:
-            if child.stdout is not None:
+            if child is not None and child.stdout is not None:
                 child.stdout.close()
 
 
-def _stop_group(child: subprocess.Popen[bytes], deadline_s: float = 5.0) -> None:
-    """Interrupt, terminate, kill the child's group, all under one deadline."""
-    end = time.monotonic() + deadline_s
-    for sig, share in ((signal.SIGINT, 0.4), (signal.SIGTERM, 0.8), (signal.SIGKILL, 1.0)):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, sig)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            child.wait(timeout=max(0.1, end - time.monotonic() - deadline_s * (1.0 - share)))
-            return
+def _stop_group(child: subprocess.Popen[bytes]) -> None:
+    """Interrupt, terminate, kill the child's whole group, each with its time to work; a second Ctrl-C kills at once."""
+    try:
+        for sig, patience_s in _LADDER:
+            _signal_group(child, sig)
+            if _gone(child, patience_s):
+                return
+    finally:
+        _signal_group(child, signal.SIGKILL)
+        _gone(child, _AFTER_KILL_S)
+
+
+def _signal_group(child: subprocess.Popen[bytes], sig: int) -> bool:
+    """Send a signal (0: none) to all of the child's group; whether there was any process."""
+    try:
+        os.killpg(child.pid, sig)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
+
+
+def _gone(child: subprocess.Popen[bytes], patience_s: float) -> bool:
+    """Wait until the child has ended and nothing is left of its group, at most that long; whether it is so."""
+    end = time.monotonic() + patience_s
+    while child.poll() is None or _signal_group(child, 0):
+        if time.monotonic() >= end:
+            return False
+        time.sleep(_POLL_S)
+    return True

@@ -13,9 +13,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.misuse.lab import LLAMA_CLI, Finished, Lab, finish, make_upstream, path_without, until, working_in
+from tests.misuse.lab import (
+    LLAMA_CLI,
+    Finished,
+    Lab,
+    finish,
+    make_upstream,
+    path_without,
+    tiny_model,
+    until,
+    working_in,
+)
 from tests.misuse.table import DOCUMENT, PROPERTY, ROWS, begins, message, shorten
-from tests.model.gguf_files import tiny_model
 from tests.model.hub_server import COMMIT, HubServer, Repo
 
 Told = Callable[[str, Finished], str]
@@ -44,6 +53,12 @@ def lab(built: Lab, tmp_path: Path) -> Lab:
 def bare(tmp_path: Path) -> Lab:
     """A place with nothing built, and a llama.cpp of its own."""
     return Lab(folder=tmp_path / "lab", vendor=tmp_path / "vendor", upstream=make_upstream(tmp_path))
+
+
+@pytest.fixture
+def nothing(built: Lab, tmp_path: Path) -> Lab:
+    """A place where nothing was ever fetched or built."""
+    return Lab(folder=tmp_path / "lab", vendor=tmp_path / "vendor", upstream=built.upstream)
 
 
 @pytest.fixture
@@ -88,6 +103,12 @@ def small_disk(folder: Path, size: str, *more: str) -> Iterator[None]:
         yield
     finally:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def files_in(lab: Lab) -> set[Path]:
+    """All files that lcpp could have made, but the locks that it waits at."""
+    found = {path for top in (lab.folder, lab.vendor) for path in top.rglob("*") if path.is_file()}
+    return {path for path in found if path.suffix != ".lock"}
 
 
 def grow(folder: Path, size: str) -> None:
@@ -381,6 +402,128 @@ def test_kill_9_in_the_middle_of_a_download(lab: Lab, told: Told) -> None:
         headers = {name.lower(): value for name, value in hub.content_requests()[-1].headers.items()}
         assert headers["range"].startswith("bytes=")
         assert len(list(blobs.iterdir())) == 1
+
+
+# models by themselves
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("model-typo", "inpsect tiny.gguf"),
+        ("inspect-missing", "inspect tinny.gguf"),
+        ("inspect-truncated", "inspect cut.gguf"),
+        ("inspect-repository", f"inspect hub:{REPO}"),
+        ("inspect-source", f"inspect huh:{REPO}/tiny.gguf"),
+        ("inspect-without-hub", f"inspect {REPO}/tiny.gguf"),
+        ("list-file", f"list hub:{REPO}/tiny.gguf"),
+        ("list-unreachable", f"list hub:{REPO}"),
+        ("fit-model", "fit tiny.gguf"),
+        ("fit-hub", f"fit hub:{REPO}/tiny.gguf"),
+        ("fit-nothing", "fit"),
+        ("dummy-preset", "dummy --preset lama-3.1-8b"),
+        ("dummy-tokenizer", "dummy --preset llama-3.1-8b"),
+        ("dummy-name", "dummy tiny.gguf --output tiny.gguf"),
+        ("dummy-limit", "dummy tiny.gguf --limit 0.0000001"),
+        ("verify-truncated", "verify cut.gguf"),
+    ],
+)
+def test_a_model_command_that_is_wrong(nothing: Lab, told: Told, key: str, words: str) -> None:
+    (nothing.folder / "cut.gguf").write_bytes(tiny_model(n_bytes=4096)[:-1000])
+    before = files_in(nothing)
+    told(key, nothing.lcpp("model", *words.split()))
+    assert files_in(nothing) == before
+
+
+def test_the_right_model_commands(nothing: Lab, hub: HubServer) -> None:
+    nothing.environment["HF_ENDPOINT"] = hub.endpoint
+    for words in (
+        "inspect tiny.gguf",
+        f"inspect hub:{REPO}/tiny.gguf",
+        f"list hub:{REPO}",
+        "dummy tiny.gguf",
+        "dummy tiny.gguf --output tiny-dummy.gguf",
+        "verify tiny.gguf",
+    ):
+        finished = nothing.lcpp("model", *words.split())
+        assert finished.code == 0, (words, finished.stderr)
+    assert nothing.leftovers() == []
+
+
+def test_a_repository_that_is_not_there(nothing: Lab, told: Told, hub: HubServer) -> None:
+    nothing.environment["HF_ENDPOINT"] = hub.endpoint
+    before = files_in(nothing)
+    told("list-missing", nothing.lcpp("model", "list", "hub:someone/tny"))
+    assert files_in(nothing) == before
+
+
+def test_a_disk_without_room_for_a_dummy(nothing: Lab, told: Told) -> None:
+    (nothing.folder / "tiny.gguf").write_bytes(tiny_model(n_bytes=MIB))
+    with small_disk(nothing.vendor, "128k"):
+        told("dummy-full-disk", nothing.lcpp("model", "dummy", "tiny.gguf"))
+        assert list(nothing.vendor.rglob("*.gguf")) == []
+        assert nothing.leftovers() == []
+        grow(nothing.vendor, "512m")
+        assert nothing.lcpp("model", "dummy", "tiny.gguf").code == 0
+
+
+def test_a_byte_that_changed_in_the_cache(lab: Lab, told: Told, hub: HubServer) -> None:
+    lab.environment["HF_ENDPOINT"] = hub.endpoint
+    lab.right_run(*HUB)
+    (blob,) = [path for path in (lab.folder / "hf/hub").rglob("blobs/*") if path.is_file()]
+    content = bytearray(blob.read_bytes())
+    content[-1] ^= 1
+    blob.chmod(0o644)
+    blob.write_bytes(content)
+    name = f"hub:{REPO}/tiny.gguf"
+    told("verify-flipped", lab.lcpp("model", "verify", name))
+    assert blob.read_bytes() == content
+    assert lab.lcpp("model", "verify", name, "--repair").code == 0
+    assert blob.read_bytes() == tiny_model()
+    lab.right_run(*HUB)
+
+
+# pinning
+
+
+@pytest.mark.parametrize(
+    ("key", "change"), [("pin-ref", ("ref: b3700", "ref: mastre")), ("pin-model", ("tiny.gguf", "tinny.gguf"))]
+)
+def test_a_recipe_that_cannot_be_pinned(lab: Lab, told: Told, key: str, change: tuple[str, str]) -> None:
+    recipe = lab.folder / "recipe.yaml"
+    right = recipe.read_text()
+    wrong = right.replace(*change)
+    recipe.write_text(wrong)
+    told(key, lab.lcpp("recipe", "pin", "recipe.yaml"))
+    assert recipe.read_text() == wrong
+    recipe.write_text(right)
+    assert lab.lcpp("recipe", "pin", "recipe.yaml").code == 0
+    lab.right_run()
+
+
+def test_a_recipe_that_was_pinned_to_another_model(lab: Lab, told: Told) -> None:
+    recipe = lab.folder / "recipe.yaml"
+    assert lab.lcpp("recipe", "pin", "recipe.yaml").code == 0
+    pinned = recipe.read_text()
+    (lab.folder / "tiny.gguf").write_bytes(tiny_model(fill=1))
+    told("pin-other-model", lab.lcpp("recipe", "pin", "recipe.yaml"))
+    assert recipe.read_text() == pinned
+    assert lab.lcpp("recipe", "pin", "recipe.yaml", "--update").code == 0
+    lab.right_run()
+
+
+def test_a_recipe_that_cannot_be_written(lab: Lab, told: Told) -> None:
+    place = lab.folder / "place"
+    with small_disk(place, "64k"):
+        (place / "recipe.yaml").write_text(
+            (lab.folder / "recipe.yaml").read_text().replace("tiny.gguf", "../tiny.gguf")
+        )
+        before = (place / "recipe.yaml").read_text()
+        subprocess.run(["mount", "-o", "remount,ro", str(place)], check=True)
+        told("pin-read-only", lab.lcpp("recipe", "pin", "place/recipe.yaml"))
+        assert (place / "recipe.yaml").read_text() == before
+        subprocess.run(["mount", "-o", "remount,rw", str(place)], check=True)
+        assert lab.lcpp("recipe", "pin", "place/recipe.yaml").code == 0
 
 
 # running

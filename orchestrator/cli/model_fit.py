@@ -53,6 +53,7 @@ def fit(settings: Settings, recipe: Path | None, overrides: tuple[str, ...], his
         build=dialect.build,
         program=program,
         prompt_bytes=max(len(prompt.encode()) for prompt in prompts),
+        session_bytes=[len(prompt.encode()) for prompt in loaded.prompts],
         options=asked.engine.options,
     )
     settings.close()

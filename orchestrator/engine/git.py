@@ -136,18 +136,21 @@ class Git:
         """
         configured = [part for item in _CONFIG for part in ("-c", item)]
         executable = gitpython.Git.GIT_PYTHON_GIT_EXECUTABLE or "git"
-        started = gitpython.Git(str(self._cwd)).execute(
-            [executable, *configured, *arguments],
-            as_process=True,
-            env=self._environment,
-            start_new_session=True,
-            preexec_fn=process.die_with_parent(),
-        )
-        child = started.proc
-        if child is None:
-            raise GitFailed("git did not start", hint="check that `git --version` works")
         bar = _Bar(progress or Silent())
-        with _stopped(child):
+        with contextlib.ExitStack() as stack:
+            with process.interrupts_held():
+                # Kept in a name of its own: GitPython ends the process when this goes.
+                started = gitpython.Git(str(self._cwd)).execute(
+                    [executable, *configured, *arguments],
+                    as_process=True,
+                    env=self._environment,
+                    start_new_session=True,
+                    preexec_fn=process.die_with_parent(),
+                )
+                child = started.proc
+                if child is None:
+                    raise GitFailed("git did not start", hint="check that `git --version` works")
+                stack.enter_context(_stopped(child))
             out, lines, silent_s = _pump(child, bar, bounded=remote is not None and not remote.local)
         if silent_s is None and child.returncode == 0:
             return out

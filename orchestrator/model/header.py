@@ -149,13 +149,8 @@ def read_header(source: Source) -> Header:
     return _Reader(source).header()
 
 
-def read_element(source: Source, header: Header, array: ArrayInfo, index: int) -> Scalar | None:
-    """The element `index` of an array that was not kept, such as the text of one token; None when it has no such."""
-    return read_elements(source, header, array, [index]).get(index)
-
-
 def read_elements(source: Source, header: Header, array: ArrayInfo, indices: Iterable[int]) -> dict[int, Scalar]:
-    """Several elements of an array that was not kept, in one pass over it; those that it does not have are left out."""
+    """Elements of an array that was not kept, such as the texts of some tokens, in one pass; those that it has."""
     wanted = sorted({index for index in indices if 0 <= index < array.count})
     if array.values is not None:
         return {index: array.values[index] for index in wanted}

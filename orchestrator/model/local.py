@@ -39,7 +39,8 @@ def locate(spec: PathModel, workspace: Workspace, progress: Progress, *, base: P
         parts=tuple(Part(path=path) for path in paths),
         origin=str(first),
         revision=None,
-        fetch_again="replace the file by the right one, or put the right values into the recipe",
+        fetch_again="replace the file by the right one, or put the right values into the recipe: "
+        "`lcpp recipe pin --update` does",
     )
 
 
@@ -58,7 +59,8 @@ def _missing(first: Path, missing: list[Path]) -> ModelError:
             hint="mend the link or name the file itself",
         )
     if not first.parent.is_dir():
-        return ModelError("the model's folder does not exist", where=str(first), hint=f"there is no {first.parent}")
+        hint = f"there is no {first.parent}; a file of the hub is hub:OWNER/NAME/FILE.gguf, in a recipe `source: hub`"
+        return ModelError("the model's folder does not exist", where=str(first), hint=hint)
     there = sorted(each.name for each in first.parent.iterdir() if each.suffix.lower() == ".gguf")
     near = difflib.get_close_matches(first.name, there, n=3, cutoff=0.4) or there[:5]
     hint = f"perhaps you meant {' or '.join(near)}" if near else f"there is no .gguf file in {first.parent}"

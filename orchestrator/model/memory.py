@@ -75,10 +75,8 @@ def estimate(shape: Shape, settings: Settings, *, quick: bool = False) -> Estima
     Args:
         quick: take the graph of the first layers for that of all, which is near enough for a search.
     """
-    era = settings.era
-    if era.flash_needs_equal_heads and any(layer.head_k != layer.head_v for layer in shape.layers):
-        settings = replace(settings, flash_attn=False)
-    flash = settings.flash_attn
+    settings = settled(shape, settings)
+    era, flash = settings.era, settings.flash_attn
     asked = settings.n_ctx or shape.n_ctx_train or 4096
     n_ctx = era.cells(asked, flash_attn=flash)
     mapped, repacked = _weights(shape, settings)
@@ -107,6 +105,13 @@ def estimate(shape: Shape, settings: Settings, *, quick: bool = False) -> Estima
     )
 
 
+def settled(shape: Shape, settings: Settings) -> Settings:
+    """`settings` as llama.cpp takes them for a model of that shape: flash attention may be turned off."""
+    if settings.era.flash_needs_equal_heads and any(layer.head_k != layer.head_v for layer in shape.layers):
+        return replace(settings, flash_attn=False)
+    return settings
+
+
 def _weights(shape: Shape, settings: Settings) -> tuple[int, int]:
     """Weights where they lie in the file (or in one buffer when it is not mapped), and the rearranged copies."""
     repacked, plain = 0, 0
@@ -127,19 +132,21 @@ def _weights(shape: Shape, settings: Settings) -> tuple[int, int]:
 
 def _kv_bytes(shape: Shape, layer: Layer, settings: Settings, n_ctx: int) -> int:
     """K and V of one layer."""
-    cells = n_ctx if layer.window is None else _window_cells(layer.window, settings, n_ctx)
+    cells = n_ctx if layer.window is None else window_cells(layer.window, settings, n_ctx)
     v_width = 0 if shape.latent and settings.era.graph.latent_without_v else layer.v_width
-    return _row_bytes(settings.type_k, layer.k_width * cells) + _row_bytes(settings.type_v, v_width * cells)
+    return row_bytes(settings.type_k, layer.k_width * cells) + row_bytes(settings.type_v, v_width * cells)
 
 
-def _window_cells(window: int, settings: Settings, n_ctx: int) -> int:
+def window_cells(window: int, settings: Settings, n_ctx: int) -> int:
+    """Cells of the KV cache of a layer that looks so many tokens back."""
     if not settings.era.window_cache or settings.full_window:
         return n_ctx
     n_ubatch = min(settings.n_ubatch, settings.n_batch, n_ctx)
     return min(n_ctx, -(-(window + n_ubatch) // 256) * 256 * (settings.n_seq if settings.era.own_streams else 1))
 
 
-def _row_bytes(type_name: str, n: int) -> int:
+def row_bytes(type_name: str, n: int) -> int:
+    """The size of `n` elements of the KV cache, of a type named as llama.cpp's options name it."""
     for kind in tensor_types().values():
         if kind.name.lower() == type_name:
             return -(-n // kind.block_elements) * kind.block_bytes
@@ -150,7 +157,7 @@ def _batch(shape: Shape, settings: Settings, n_ctx: int, n_tokens: int, n_kv: in
     n_tokens = max(1, min(n_tokens, n_ctx, settings.n_batch, settings.n_ubatch))
     streams = settings.n_seq if settings.era.own_streams else 1
     window = max((layer.window or 0 for layer in shape.layers), default=0)
-    cells = _window_cells(window, settings, n_ctx)
+    cells = window_cells(window, settings, n_ctx)
     return Batch(
         n_tokens=n_tokens,
         n_outputs=settings.n_seq if settings.outputs_limited else n_tokens,
@@ -194,5 +201,5 @@ def _scratch_bytes(shape: Shape, settings: Settings, batch: Batch) -> int:
 
 
 def _program_bytes(shape: Shape, settings: Settings, n_ctx: int) -> int:
-    cells = n_ctx + sum(_window_cells(layer.window, settings, n_ctx) for layer in shape.layers[:1] if layer.window)
+    cells = n_ctx + sum(window_cells(layer.window, settings, n_ctx) for layer in shape.layers[:1] if layer.window)
     return _PROGRAM_BYTES + _TOKEN_BYTES * shape.n_vocab + _MERGE_BYTES * shape.n_merges + _CELL_BYTES * cells

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -65,6 +65,7 @@ def check_memory(
     build: int,
     program: Program,
     prompt_bytes: int,
+    session_bytes: Collection[int] = (),
     options: Mapping[str, OptionValue] | None = None,
 ) -> MemoryCheck:
     """Judge `run` of a model of that shape on this machine, now.
@@ -72,6 +73,7 @@ def check_memory(
     Args:
         build: the llama.cpp's build number (`Dialect.build`).
         prompt_bytes: how long the prompt is, or the longest of a session.
+        session_bytes: how long each prompt of a session is.
         options: the build's options.
     """
     settings = settings_of(
@@ -79,6 +81,7 @@ def check_memory(
         build=build,
         program=program,
         prompt_bytes=prompt_bytes,
+        session_bytes=session_bytes,
         repack=not any((options or {}).get(name) is False for name in _REPACK_OPTIONS),
         cpu=cpu_features(),
     )

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from orchestrator.model.memory_eras import MemoryEra, memory_era
+from orchestrator.recipe.context import batched_context, chunk_context, completion_context, session_context
 from orchestrator.recipe.schema import Program, RunSpec
 
-# A token of a usual text has about so many bytes; what a chat template adds before and after; see drive.command.
+# A token of a usual text has about so many bytes.
 _BYTES_PER_TOKEN = 4
-_TEMPLATE_TOKENS = 512
-_SPARE_TOKENS = 8
-_STEP = 256
-_PERPLEXITY_CONTEXT = 512
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +53,7 @@ def settings_of(
     build: int,
     program: Program,
     prompt_bytes: int = 0,
+    session_bytes: Collection[int] = (),
     n_ctx: int | None = None,
     n_prompt: int | None = None,
     repack: bool = True,
@@ -64,6 +63,7 @@ def settings_of(
 
     Args:
         prompt_bytes: how long the prompt is; it decides `n_ctx: auto`.
+        session_bytes: how long each prompt of a session is; they decide it there.
         n_ctx: the context that the command line asks for, where it is known; else it is worked out as for it.
         n_prompt: tokens of the prompt, where they were counted; else guessed from its bytes.
         repack: False for builds that never rearrange weights (make).
@@ -82,9 +82,9 @@ def settings_of(
         n_seq = max(run.n_parallel)
         guessed, n_gen = run.n_prompt, run.n_gen
         if n_ctx is None:
-            n_ctx = n_seq * max(run.n_prompt + run.n_gen, 16) if run.n_ctx == "auto" else run.n_ctx
+            n_ctx = batched_context(run)[1] if run.n_ctx == "auto" else run.n_ctx
     elif program == "llama-perplexity":
-        each = _PERPLEXITY_CONTEXT if run.n_ctx == "auto" else run.n_ctx
+        each = chunk_context(run)
         n_seq = max(1, n_batch // each)
         n_ctx, guessed, n_gen, kept = n_seq * each, each, 0, max(1, min(n_batch, n_seq * each) // 2)
     elif program == "llama-simple" and era.simple_context is not None:
@@ -92,7 +92,12 @@ def settings_of(
         if era.simple_context == 0:
             n_batch, n_ubatch = guessed, min(n_ubatch, guessed)
     elif n_ctx is None:
-        n_ctx = run.n_ctx if run.n_ctx != "auto" else _auto(run, prompt_bytes, template=chat)
+        # The prompt is the recipe's own, before any template is rendered.
+        template = chat or run.mode == "chat"
+        if session_bytes:
+            n_ctx = session_context(run, session_bytes, template=template, budget=not chat)
+        else:
+            n_ctx = completion_context(run, prompt_bytes, template=template)
     return Settings(
         era=era,
         program=program,
@@ -112,8 +117,3 @@ def settings_of(
         repack=repack,
         cpu=cpu,
     )
-
-
-def _auto(run: RunSpec, prompt_bytes: int, *, template: bool) -> int:
-    needed = prompt_bytes + run.n_predict + _SPARE_TOKENS + (_TEMPLATE_TOKENS if template or run.mode == "chat" else 0)
-    return -(-needed // _STEP) * _STEP

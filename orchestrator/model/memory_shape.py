@@ -49,8 +49,10 @@ class Weight(NamedTuple):
     """One tensor of the file: where it lies (in which part of a split model), and how it is used: multiplied with, or
     looked up in row by row (the token embeddings)."""
 
+    name: str
     type_name: str
     n_bytes: int
+    n_elements: int
     rows: int
     part: int
     offset: int
@@ -172,8 +174,10 @@ def shape_of(headers: Sequence[Header]) -> Shape:
         state_s=_state_s(facts, n_embd),
         weights=tuple(
             Weight(
+                name=tensor.name,
                 type_name=tensor.type_name,
                 n_bytes=tensor.n_bytes,
+                n_elements=tensor.n_elements,
                 rows=tensor.shape[1] if len(tensor.shape) > 1 else 1,
                 part=part,
                 offset=tensor.offset,

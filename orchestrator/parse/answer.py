@@ -136,13 +136,8 @@ def find(log: bytes) -> Answer:
     return _cut(log, begin, _block_start(log, begin) if end is None else end)
 
 
-def split_echo(text: str, prompt: str) -> tuple[str | None, str]:
-    """Split `text` behind the prompt's echo: special tokens such as BOS may stand before it, or a blank."""
-    echo, rest = _split_echo(text.encode(errors="replace"), prompt.encode(errors="replace"))
-    return echo, rest.decode(errors="replace")
-
-
 def _split_echo(text: bytes, prompt: bytes) -> tuple[str | None, bytes]:
+    """Split `text` behind the prompt's echo: special tokens such as BOS may stand before it, or a blank."""
     at = text.find(prompt, 0, len(prompt) + _MOST_BEFORE_ECHO)
     if at < 0 or not prompt or not _BEFORE_ECHO.fullmatch(text, 0, at):
         return None, text

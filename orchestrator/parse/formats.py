@@ -120,6 +120,7 @@ _NAMES = re.compile(r"\(\?P<\w+>")
 
 _COUNT = r"\d{1,18}"
 _SIZE = r"(?P<mib>\d{1,15}(?:\.\d{1,9})?) Mi?B"
+_ESTIMATE = rf"Final estimate: PPL = (?P<ppl>{NUMBER}) \+/- (?P<error>{NUMBER})"
 _WHOLE = re.compile(rf"-?{_COUNT}$", re.ASCII)
 _REAL = re.compile(rf"{NUMBER}(?:e[+-]\d\d)?$", re.ASCII)
 _MANY = re.compile(rf"-?{_COUNT}$|\[[\d, .-]*\]$", re.ASCII)
@@ -320,7 +321,7 @@ PERPLEXITY = Family(
     ),
     # Standard output and standard error part in the middle of the line with the estimated time, from b3761 on.
     Row(
-        rf"{NUMBER} seconds per pass - ETA .*?Final estimate: PPL = (?P<ppl>{NUMBER}) \+/- (?P<error>{NUMBER})",
+        rf"{NUMBER} seconds per pass - ETA .*?{_ESTIMATE}",
         keep.estimate,
     ),
     Row(rf"{NUMBER} seconds per pass - ETA", keep.known),
@@ -393,7 +394,7 @@ BARE = Family(
     Row(r"\s?sampl(?:er|ing) (?:seed|params|chain|order|constr):", keep.known),
     # The last builds before llama-completion came (b7208 to b7347) tell of it.
     Row(r"\*{5,}$|IMPORTANT: The current llama-cli|\s+(?:New llama-cli will|More info: )", keep.known),
-    Row(rf"Final estimate: PPL = (?P<ppl>{NUMBER}) \+/- (?P<error>{NUMBER})", keep.estimate),
+    Row(_ESTIMATE, keep.estimate),
     Row(r"(?:\d+ hours )?\d+\.\d\d minutes$", keep.known),
     Row(r"no implementations specified for speculative decoding$", keep.known),
     Row(r"\|\s*PP \|\s*TG \|\s*B \||\|-{4,8}\|-", keep.known),

@@ -36,6 +36,8 @@ class Row:
 
 _REPAIRED = "nothing was started; correct it and run again"
 _KEPT = "the result says `failed`, the transcript is kept; the next run works"
+_READ = "nothing was changed; the right command works"
+_UNPINNED = "the recipe is as it was; once it is right, it is pinned"
 
 SECTIONS: Mapping[str, Mapping[str, Row]] = {
     "The command line": {
@@ -217,6 +219,167 @@ SECTIONS: Mapping[str, Mapping[str, Row]] = {
             cause="",
             step="",
             after="the part is not taken for the model; the next run goes on where it stopped",
+        ),
+    },
+    "Models by themselves": {
+        "model-typo": Row(
+            wrong="an unknown command: `lcpp model inpsect tiny.gguf`",
+            code=2,
+            cause="No such command 'inpsect'",
+            step="Did you mean 'inspect'",
+            after=_READ,
+        ),
+        "inspect-missing": Row(
+            wrong="a file that is not there: `lcpp model inspect tinny.gguf`",
+            code=1,
+            cause="the model file does not exist",
+            step="perhaps you meant tiny.gguf",
+            after=_READ,
+        ),
+        "inspect-truncated": Row(
+            wrong="a GGUF that was cut short: `lcpp model inspect cut.gguf`",
+            code=1,
+            cause="the file is truncated",
+            step="fetch the file again",
+            after=_READ,
+        ),
+        "inspect-repository": Row(
+            wrong="a repository in place of a file: `lcpp model inspect hub:someone/tiny`",
+            code=2,
+            cause="names no .gguf file",
+            step="`lcpp model list hub:someone/tiny` shows the files",
+            after=_READ,
+        ),
+        "inspect-source": Row(
+            wrong="a source that there is not: `lcpp model inspect huh:someone/tiny/tiny.gguf`",
+            code=2,
+            cause="models do not come from huh",
+            step="hub:OWNER/NAME/FILE.gguf",
+            after=_READ,
+        ),
+        "inspect-without-hub": Row(
+            wrong="a file of the hub without `hub:`: `lcpp model inspect someone/tiny/tiny.gguf`",
+            code=1,
+            cause="the model's folder does not exist",
+            step="hub:OWNER/NAME/FILE.gguf",
+            after=_READ,
+        ),
+        "list-missing": Row(
+            wrong="a repository that is not there: `lcpp model list hub:someone/tny`",
+            code=1,
+            cause="there is no repository someone/tny",
+            step="check the spelling",
+            after=_READ,
+        ),
+        "list-file": Row(
+            wrong="a file in place of a repository: `lcpp model list hub:someone/tiny/tiny.gguf`",
+            code=2,
+            cause="names a file, not a repository",
+            step="leave the file's name out",
+            after=_READ,
+        ),
+        "list-unreachable": Row(
+            wrong="a hub that cannot be reached: `lcpp model list hub:someone/tiny`",
+            code=1,
+            cause="cannot reach",
+            step="check the network",
+            after=_READ,
+        ),
+        "fit-model": Row(
+            wrong="a model in place of a recipe: `lcpp model fit tiny.gguf`",
+            code=2,
+            cause="tiny.gguf is a GGUF model, not a recipe",
+            step="`lcpp model inspect` shows it",
+            after=_READ,
+        ),
+        "fit-hub": Row(
+            wrong="the same on the hub: `lcpp model fit hub:someone/tiny/tiny.gguf`",
+            code=2,
+            cause="there is no recipe hub:someone/tiny/tiny.gguf",
+            step="a recipe says what to do with it",
+            after=_READ,
+        ),
+        "fit-nothing": Row(
+            wrong="nothing: `lcpp model fit`", code=2, cause="name a recipe", step="lcpp model fit RECIPE", after=_READ
+        ),
+        "dummy-preset": Row(
+            wrong="an unknown preset: `lcpp model dummy --preset lama-3.1-8b`",
+            code=2,
+            cause="there is no preset lama-3.1-8b",
+            step="did you mean llama-3.1-8b?",
+            after=_READ,
+        ),
+        "dummy-tokenizer": Row(
+            wrong="a preset without any llama.cpp here: `lcpp model dummy --preset llama-3.1-8b`",
+            code=1,
+            cause="presets take their tokenizer there",
+            step="`lcpp setup` gets a llama.cpp",
+            after=_READ,
+        ),
+        "dummy-name": Row(
+            wrong="a dummy by the name of a real model: `lcpp model dummy tiny.gguf --output tiny.gguf`",
+            code=2,
+            cause="tiny.gguf is no name for a dummy",
+            step="tiny-dummy.gguf",
+            after=_READ,
+        ),
+        "dummy-limit": Row(
+            wrong="a dummy larger than the cache may be: `lcpp model dummy tiny.gguf --limit 0.0000001`",
+            code=1,
+            cause="the cache for dummies may have",
+            step="raise the limit",
+            after=_READ,
+        ),
+        "dummy-full-disk": Row(
+            wrong="a disk with too little space for a dummy",
+            code=1,
+            cause="the disk is too full",
+            step="free some space",
+            after="nothing is written; with space the same command works",
+        ),
+        "verify-truncated": Row(
+            wrong="a damaged file: `lcpp model verify cut.gguf`",
+            code=1,
+            cause="1 of 1 files is not in order",
+            step="copy it here again",
+            after=_READ,
+        ),
+        "verify-flipped": Row(
+            wrong="a byte that changed in the hub's cache: `lcpp model verify`",
+            code=1,
+            cause="1 of 1 files is not in order",
+            step="--repair` fetches this file again",
+            after="with `--repair` the file is sound again; nothing else is touched",
+        ),
+    },
+    "Pinning a recipe": {
+        "pin-ref": Row(
+            wrong="a ref that the remote does not have: `lcpp recipe pin recipe.yaml`",
+            code=1,
+            cause="has no tag, branch or commit mastre",
+            step="did you mean master?",
+            after=_UNPINNED,
+        ),
+        "pin-model": Row(
+            wrong="a model file that is not there",
+            code=1,
+            cause="the model file does not exist",
+            step="perhaps you meant tiny.gguf",
+            after=_UNPINNED,
+        ),
+        "pin-other-model": Row(
+            wrong="another model than the recipe was pinned to",
+            code=1,
+            cause="this is not the model that the recipe wants",
+            step="--update",
+            after=_UNPINNED,
+        ),
+        "pin-read-only": Row(
+            wrong="a recipe on a read-only file system",
+            code=2,
+            cause="read-only file system",
+            step="pin a copy of your own",
+            after=_UNPINNED,
         ),
     },
     "Running": {

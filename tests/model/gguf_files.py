@@ -80,9 +80,18 @@ def kv_texts(key: str, values: Sequence[str]) -> bytes:
 
 
 def tiny_model(
-    *, n_bytes: int = 512, chat_template: str | None = None, split: tuple[int, int] | None = None, fill: int = 0
+    *,
+    n_bytes: int = 512,
+    chat_template: str | None = None,
+    split: tuple[int, int] | None = None,
+    fill: int = 0,
+    layer: bool = False,
 ) -> bytes:
-    """A whole, sound model with a vocabulary of four tokens and one F32 tensor of `n_bytes` (a multiple of 4)."""
+    """A whole, sound model with a vocabulary of four tokens and one F32 tensor of `n_bytes` (a multiple of 4).
+
+    Args:
+        layer: the tensor is one of a layer, so that the memory of a run can be judged.
+    """
     kv = [
         kv_text("general.architecture", "llama"),
         kv_text("general.name", "Tiny"),
@@ -96,6 +105,10 @@ def tiny_model(
     if chat_template is not None:
         kv.append(kv_text("tokenizer.chat_template", chat_template))
     name = "token_embd.weight"
+    if layer:
+        sizes = {"embedding_length": 32, "block_count": 1, "attention.head_count": 1, "feed_forward_length": 64}
+        kv += [kv_number(f"llama.{key}", value) for key, value in sizes.items()]
+        name = "blk.0.attn_q.weight"
     if split is not None:
         kv += [kv_number("split.no", split[0], 2, "<H"), kv_number("split.count", split[1], 2, "<H")]
         name = f"blk.{split[0]}.attn_q.weight"

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orchestrator.errors import ModelError
-from orchestrator.model.header import ArrayInfo, read_element, read_header
+from orchestrator.model.header import ArrayInfo, read_elements, read_header
 from tests.model.gguf_files import Entry, Gguf, kv_array, kv_number, kv_text, kv_texts, tiny_model
 from tests.model.sources import Bytes
 
@@ -29,7 +29,7 @@ def only_our_errors(raw: bytes) -> None:
         header = read_header(source)
         for value in header.kv.values():
             if isinstance(value, ArrayInfo):
-                read_element(source, header, value, value.count - 1)
+                read_elements(source, header, value, [value.count - 1])
     except ModelError as error:
         complete = bool(error.what and error.hint)
     else:

@@ -273,4 +273,8 @@ def test_settings_of_each_program() -> None:
     assert (perplexity.n_ctx, perplexity.n_seq) == (2048, 4)
     chat = settings_of(RunSpec(program="chat", prompt="x"), build=10587, program="llama-cli", prompt_bytes=1)
     assert chat.outputs_limited
+    talk = RunSpec(program="chat", prompts=("x", "y"), history="keep", n_predict=600)
+    longest = settings_of(talk, build=10587, program="llama-cli", prompt_bytes=100, session_bytes=(100, 50))
+    # Both prompts and answers, 64 tokens of the template for each, 512 for its beginning, 8 spare ones: 1998.
+    assert longest.n_ctx == 2048
     assert not memory_era(9000).chat_outputs_limited

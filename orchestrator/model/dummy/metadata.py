@@ -50,10 +50,6 @@ class Coding:
         """A key with an array of 32-bit integers."""
         return self.array(key, INT32, len(values), struct.pack(f"<{len(values)}i", *values))
 
-    def truths(self, key: str, values: Sequence[bool]) -> Pair:
-        """A key with an array of truth values."""
-        return self.array(key, BOOL, len(values), bytes(values))
-
     def array(self, key: str, kind: int, count: int, raw: bytes) -> Pair:
         """A key with an array whose elements are there as bytes."""
         return Pair(key, ARRAY, _U32.pack(kind) + self.length.pack(count) + raw)

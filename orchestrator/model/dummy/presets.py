@@ -12,6 +12,7 @@ from orchestrator.model.dummy.metadata import Coding, Pair, integer, real, truth
 from orchestrator.model.dummy.mix import MIXES, MixFacts, check_mix, tensor_type
 from orchestrator.model.dummy.plan import Plan, make_plan
 from orchestrator.model.dummy.vocabulary import VocabularySpec, find_vocabulary, read_vocabulary
+from orchestrator.recipe.suggest import did_you_mean
 from orchestrator.workspace import Workspace
 
 _CODING = Coding(3)
@@ -120,9 +121,11 @@ def preset_named(name: str) -> Preset:
     Raises:
         UsageError: there is none.
     """
-    found = {preset.name: preset for preset in PRESETS}.get(name.lower())
+    known = {preset.name: preset for preset in PRESETS}
+    found = known.get(name.lower())
     if found is None:
-        raise UsageError(f"there is no preset {name}", hint=f"one of {', '.join(each.name for each in PRESETS)}")
+        hint = f"one of {', '.join(known)}"
+        raise UsageError(f"there is no preset {name}{did_you_mean(name, known)}", hint=hint)
     return found
 
 
