@@ -18,6 +18,7 @@ from orchestrator.result.figure_kinds import FigureKind, kind_of
 from orchestrator.result.measurement import Measurement
 from orchestrator.result.statistics import (
     CONFIDENCE,
+    DIFFERENCE_CONFIDENCE,
     MINIMUM_RUNS,
     Ratio,
     Summary,
@@ -29,6 +30,8 @@ from orchestrator.result.statistics import (
 MARGIN = 0.03
 # Whoever looks after every round and stops at the first verdict has many chances to be wrong: each look wants more.
 LOOK_CONFIDENCE = 0.99
+# So have many figures of which only one decides.
+_BESIDE_CONFIDENCE = 0.998
 
 Verdict = Literal["faster", "slower", "less", "more", "same", "undecided"]
 
@@ -162,6 +165,10 @@ def compare(
         and (one := _figure(kind, counted_a, counted_b, margin, confidence)) is not None
     ]
     main = _main(figures, figure)
+    if main is not None:
+        told = _judged(main, margin, confidence, DIFFERENCE_CONFIDENCE)
+        figures[figures.index(main)] = told
+        main = told
     return Comparison(
         verdict="undecided" if main is None else main.verdict,
         decides=None if main is None else main.name,
@@ -186,9 +193,7 @@ def decided(comparison: Comparison) -> bool:
     main = comparison.main
     if main is None or main.ratio is None:
         return False
-    kind = kind_of(main.name)
-    verdict = _verdict(main.ratio, comparison.margin, kind, LOOK_CONFIDENCE)[0] if kind else "undecided"
-    return verdict != "undecided"
+    return _judged(main, comparison.margin, LOOK_CONFIDENCE, LOOK_CONFIDENCE).verdict != "undecided"
 
 
 def with_texts(comparison: Comparison, text_a: str, text_b: str) -> Comparison:
@@ -211,11 +216,10 @@ def _figure(
     if not values_a and not values_b:
         return None
     ratio = _ratio(a, b, kind, confidence)
-    verdict, why = _verdict(ratio, margin, kind, confidence)
     resolution = None
     if ratio is not None and ratio.smallest_detectable is not None and ratio.n >= MINIMUM_RUNS:
         resolution = (1 + margin) * (1 + ratio.smallest_detectable) - 1
-    return FigureComparison(
+    told = FigureComparison(
         name=kind.name,
         label=kind.label,
         unit=kind.unit,
@@ -223,10 +227,19 @@ def _figure(
         a=summarise(values_a) if values_a else None,
         b=summarise(values_b) if values_b else None,
         ratio=ratio,
-        verdict=verdict,
-        why=why,
+        verdict="undecided",
         resolution=resolution,
     )
+    return _judged(told, margin, confidence, _BESIDE_CONFIDENCE)
+
+
+def _judged(one: FigureComparison, margin: float, confidence: float, of_difference: float) -> FigureComparison:
+    """With its verdict: "same" with one confidence, a difference with another."""
+    kind = kind_of(one.name)
+    if kind is None:
+        return one
+    verdict, why = _verdict(one.ratio, margin, kind, confidence, of_difference)
+    return one.model_copy(update={"verdict": verdict, "why": why})
 
 
 def _values(side: Sequence[Measurement], name: str) -> list[float]:
@@ -265,24 +278,26 @@ def _by_round(side: Sequence[Measurement], name: str) -> Mapping[int, float]:
     return {number: plain.geometric_mean(values) for number, values in found.items()}
 
 
-def _verdict(ratio: Ratio | None, margin: float, kind: FigureKind, confidence: float) -> tuple[Verdict, str | None]:
+def _verdict(
+    ratio: Ratio | None, margin: float, kind: FigureKind, confidence: float, of_difference: float
+) -> tuple[Verdict, str | None]:
     """The verdict on B, and why there is none."""
     if ratio is None:
         return "undecided", "not measured on both sides"
     if ratio.n < MINIMUM_RUNS:
         return "undecided", f"{MINIMUM_RUNS} runs of each are needed, there {'is' if ratio.n == 1 else 'are'} {ratio.n}"
-    ends = ratio.interval(confidence)
-    if ends is None:
+    ends, wide = ratio.interval(confidence), ratio.interval(max(confidence, of_difference))
+    if ends is None or wide is None:
         return "undecided", "a single run has no spread"
-    low, high = ends
     least, most = 1 / (1 + margin), 1 + margin
-    if least <= low and high <= most:
+    if least <= ends[0] and ends[1] <= most:
         return "same", None
-    if high < least:
+    if wide[1] < least:
         return kind.smaller, None
-    if low > most:
+    if wide[0] > most:
         return kind.larger, None
-    return "undecided", f"a ratio from {low:.3f} to {high:.3f} reaches across the margin: more runs or less noise"
+    told = f"a ratio from {wide[0]:.3f} to {wide[1]:.3f} ({100 * max(confidence, of_difference):g} % interval)"
+    return "undecided", f"{told} reaches across the margin: more runs or less noise"
 
 
 def _main(figures: Sequence[FigureComparison], wanted: str | None) -> FigureComparison | None:

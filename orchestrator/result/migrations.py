@@ -106,7 +106,8 @@ SELECT
     engines."commit", nullif(engines.build_number, -1) AS build_number,
     models.name AS model, machines.name AS machine,
     results.generation_per_second, results.prompt_per_second, results.load_ms, results.peak_memory_bytes,
-    results.wall_s, results.bandwidth_share, results.experiment, results.case_number, results.case_settings, results.round, results.warmup,
+    results.wall_s, results.bandwidth_share, results.experiment, results.case_number, results.case_settings,
+    results.round, results.warmup,
     results.disturbed, results.dummy, results.text_sha256, configurations.settings, configurations.environment,
     models.sha256 AS model_sha256, machines.fingerprint AS machine_fingerprint, files.name AS file
 FROM results
