@@ -109,8 +109,10 @@ def test_simple_gives_the_same_schema_and_fields_at_both_commits(lcpp: Lcpp, tmp
         ".record.timings.graphs_reused",
         ".record.warnings",
     }
-    assert filled(old) - filled(new) <= only_old
-    assert filled(new) - filled(old) <= only_new
+    # What the machine did meanwhile is its own matter.
+    fields_old, fields_new = ({path for path in filled(one) if not path.startswith(".noise")} for one in (old, new))
+    assert fields_old - fields_new <= only_old
+    assert fields_new - fields_old <= only_new
 
 
 @pytest.mark.parametrize("commit", [MAKE_COMMIT, CMAKE_COMMIT])
