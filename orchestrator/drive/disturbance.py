@@ -24,7 +24,8 @@ class Thresholds:
     beside_cpus, beside_share: CPUs that others kept busy while the program left them free: so many, or that share of
         the machine's where it is more. They still take memory bandwidth and clock frequency.
     steal_share: of the CPU time that the machine wanted.
-    run_delay_share: of the run, the main thread waiting for a CPU; where the program has no more threads than CPUs.
+    run_delay_share: of the run, the main thread waiting for a CPU; where it is not known what others did, and the
+        program has no more threads than CPUs.
     memory_pressure_share, throttled_share: of the run.
     swapped_in_bytes_per_s: and at least a second's worth.
     cached_share: a model of which less is in the page cache, and more after the run, was read from the disk by it.
@@ -89,7 +90,9 @@ def _cpus(noise: Noise, ran: Ran, limits: Thresholds) -> Iterator[str]:
         yield others
     if _above(noise.steal_share, limits.steal_share + counting / max(1, ran.n_cpus)):
         yield f"the host gave {noise.steal_share:.0%} of this virtual machine's CPU time to somebody else"
-    if others is None and not ran.crowded and _above(noise.run_delay_share, limits.run_delay_share + counting):
+    # Where it is known that nobody else computed, it waited for threads of its own: llama-simple starts four.
+    unknown = noise.others_cpus is None
+    if unknown and not ran.crowded and _above(noise.run_delay_share, limits.run_delay_share + counting):
         yield f"the program's main thread waited {noise.run_delay_share:.0%} of the time for a CPU"
 
 

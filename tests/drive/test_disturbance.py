@@ -56,7 +56,10 @@ def test_a_quiet_machine() -> None:
         ),
         ({"others_cpus": 0.9, "contended_cpus": 0.0}, "other processes kept 0.9 CPUs busy beside the program"),
         ({"steal_share": 0.05}, "the host gave 5% of this virtual machine's CPU time to somebody else"),
-        ({"run_delay_share": 0.3}, "the program's main thread waited 30% of the time for a CPU"),
+        (
+            {"run_delay_share": 0.3, "others_cpus": None, "contended_cpus": None},
+            "the program's main thread waited 30% of the time for a CPU",
+        ),
         ({"memory_pressure_share": 0.2}, "memory was short: some task waited for it 20% of the time"),
         ({"swapped_in_bytes": 200 * MIB}, "200 MiB came back from swap"),
         ({"n_throttled": 1}, "heat slowed a CPU once"),
@@ -82,6 +85,8 @@ def test_each_disturbance_has_its_sentence(changes: dict[str, Any], reason: str)
 
 def test_several_disturbances() -> None:
     assert len(why(others_cpus=1.0, contended_cpus=1.0, steal_share=0.1, swapped_in_bytes=2**40)) == 3
+    # Nobody else computed, so its own threads did: llama-simple of today starts four, on two CPUs too.
+    assert why(run_delay_share=0.44) == ()
     # That the main thread waited is what the others did.
     assert len(why(others_cpus=1.0, contended_cpus=1.0, run_delay_share=0.5)) == 1
 
