@@ -113,7 +113,7 @@ def _runs(told: SweepDocument) -> str:
 
 def _notes(told: SweepDocument) -> list[str]:
     notes = []
-    if any(spread.low is not None for case in told.cases for spread in case.figures.values()):
+    if any(spread.n >= 3 for case in told.cases for spread in case.figures.values()):
         notes.append("medians, and the 95 % interval in brackets")
     for case in told.cases:
         if case.disturbed_by:
@@ -126,7 +126,8 @@ def _notes(told: SweepDocument) -> list[str]:
 def _rate(spread: Summary | None) -> str:
     if spread is None:
         return "–"
-    if spread.low is None or spread.high is None:
+    # Of two runs the interval says nothing.
+    if spread.low is None or spread.high is None or spread.n < 3:
         return f"{spread.median:.2f}"
     return f"{spread.median:.2f} [{spread.low:.2f}, {spread.high:.2f}]"
 
