@@ -279,7 +279,7 @@ def _once(
         differences=differences(run, command, record),
         memory=memory,
         limits=limits,
-        noise=watched.noise(transcript),
+        noise=watched.noise(transcript, n_threads=record.n_threads),
         part=part,
         dummy=prepared.dummy,
         notes=(*prepared.engine.checkout.notes, *command.notes, *notes),

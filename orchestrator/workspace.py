@@ -43,7 +43,7 @@ class Workspace:
 
     @property
     def models(self) -> Path:
-        """GGUF files taken out of Python packages, and the verdicts on models that were checked."""
+        """GGUF files taken out of Python packages, and what is known of models that were checked."""
         return self.vendor / "models"
 
     @property

@@ -2,16 +2,16 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from orchestrator.piece import Piece
 
 
-class Noise(BaseModel):
+class Noise(Piece):
     """What the machine did beside the run. A reading that this machine does not give is None.
 
     Shares are of the run's wall time, 0 to 1, where nothing else is said; CPUs are means over the run.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     waited_s: Annotated[float, Field(description="How long lcpp waited for the machine to become quiet.")] = 0.0
     load_average_1min: Annotated[float | None, Field(description="Before the run.")] = None

@@ -12,12 +12,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from orchestrator import process
 from orchestrator.engine.manifest import ProgramFile
 from orchestrator.engine.trial import version_in
 from orchestrator.errors import WorkspaceError
+from orchestrator.piece import Piece
 from orchestrator.recipe.schema import Program
 from orchestrator.workspace import write_atomic
 
@@ -31,10 +32,8 @@ _EXPLANATION = re.compile(r"\s{2,}(?![\s-])")
 _NAME = re.compile(r"(?<![\w<|-])--?[A-Za-z][\w-]*")
 
 
-class Capabilities(BaseModel):
+class Capabilities(Piece):
     """What one program says of itself. `options` is None when it has no help that lists them."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     sha256: str
     options: frozenset[str] | None
@@ -48,10 +47,8 @@ class Capabilities(BaseModel):
 UNKNOWN = Capabilities(sha256="", options=None, version=None)
 
 
-class _Kept(BaseModel):
+class _Kept(Piece):
     """The file."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     # Raised when lcpp reads more out of a program, or differently.
     lcpp_capabilities: Literal[1] = 1

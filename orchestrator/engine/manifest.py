@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import Field, StringConstraints, ValidationError
 
+from orchestrator.piece import Piece
 from orchestrator.recipe.schema import OptionValue, Program
 from orchestrator.workspace import write_atomic
 
@@ -13,11 +14,7 @@ BuildSystem = Literal["make", "cmake"]
 _Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ProgramFile(_Frozen):
+class ProgramFile(Piece):
     """A built file; `file` is relative to the build's directory."""
 
     file: str
@@ -25,14 +22,14 @@ class ProgramFile(_Frozen):
     size_bytes: Annotated[int, Field(ge=0)]
 
 
-class CompilerFacts(_Frozen):
+class CompilerFacts(Piece):
     """A compiler: where it is, and the first line of its --version."""
 
     path: str
     version: str
 
 
-class CompilersUsed(_Frozen):
+class CompilersUsed(Piece):
     """The compilers of a build. `ccache` is its path when it was used."""
 
     c: CompilerFacts
@@ -40,7 +37,7 @@ class CompilersUsed(_Frozen):
     ccache: str | None = None
 
 
-class Manifest(_Frozen):
+class Manifest(Piece):
     """What one build is. Commands are argument lists, in the order in which they ran."""
 
     commit: str | None

@@ -2,10 +2,11 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from orchestrator.experiment.plan import Kind
 from orchestrator.experiment.sweep import Sweep, SweptCase
+from orchestrator.piece import Piece
 from orchestrator.result.schema import Failure
 from orchestrator.result.statistics import Summary, summarise
 
@@ -13,11 +14,7 @@ from orchestrator.result.statistics import Summary, summarise
 FIGURES = ("generation_per_second", "prompt_per_second", "load_ms", "peak_memory_bytes")
 
 
-class _Piece(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class CaseDocument(_Piece):
+class CaseDocument(Piece):
     """One case."""
 
     case: int
@@ -33,7 +30,7 @@ class CaseDocument(_Piece):
     figures: dict[str, Summary]
 
 
-class SweepDocument(_Piece):
+class SweepDocument(Piece):
     """A whole sweep."""
 
     lcpp_sweep: Literal[1] = 1

@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from orchestrator.errors import LcppError
+from orchestrator.piece import Piece
 from orchestrator.result.machine import Machine
 from orchestrator.result.schema import Failure
 from orchestrator.workspace import Workspace, write_atomic
@@ -24,11 +25,7 @@ _KEY_DIGITS = 10
 _MOST_BYTES = 64 * 1024 * 1024
 
 
-class _Piece(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class PlannedCase(_Piece):
+class PlannedCase(Piece):
     """A case, and what it was found to run on."""
 
     settings: dict[str, str]
@@ -36,7 +33,7 @@ class PlannedCase(_Piece):
     runs_on: Annotated[str | None, Field(description="Build and model; None: it could not be prepared.")] = None
 
 
-class GivenUp(_Piece):
+class GivenUp(Piece):
     """A case that does not run (again), and why."""
 
     case: int
@@ -44,7 +41,7 @@ class GivenUp(_Piece):
     failure: Failure
 
 
-class Plan(_Piece):
+class Plan(Piece):
     """What an experiment is to do, and which of its cases it has given up."""
 
     lcpp_experiment: Literal[1] = 1

@@ -5,10 +5,11 @@ import json
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from orchestrator.engine import machine
 from orchestrator.model.available import available
+from orchestrator.piece import Piece
 from orchestrator.workspace import Workspace, write_atomic
 
 Name = Literal["memory", "f32", "int8"]
@@ -17,11 +18,7 @@ _GIB = 2**30
 _MAX_FILE_BYTES = 4 * 2**20
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Rate(_Frozen):
+class Rate(Piece):
     """A rate over several passes. What disturbs a pass only slows it, so the best is nearest to the limit."""
 
     best: Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -31,7 +28,7 @@ class Rate(_Frozen):
     kernel: Annotated[str, Field(description="The way of doing it that was best.")]
 
 
-class ThreadLimits(_Frozen):
+class ThreadLimits(Piece):
     """With so many threads: bytes read from memory a second, multiply-adds a second."""
 
     n_threads: Annotated[int, Field(ge=1)]
@@ -44,7 +41,7 @@ class ThreadLimits(_Frozen):
         return {"memory": self.memory, "f32": self.f32, "int8": self.int8}[name]
 
 
-class MachineLimits(_Frozen):
+class MachineLimits(Piece):
     """What this machine can do at most."""
 
     lcpp_limits: Literal[1] = 1

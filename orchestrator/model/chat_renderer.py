@@ -50,7 +50,7 @@ def _environment() -> Any:
     class Generation(Extension):
         """`{% generation %}`: marks what the model wrote, for training; here only its body counts."""
 
-        tags = {"generation"}  # noqa: RUF012 - Jinja2 declares it so
+        tags = {"generation"}
 
         def parse(self, parser: Any) -> Any:
             line = next(parser.stream).lineno

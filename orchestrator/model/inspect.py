@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from orchestrator.model.dummy.mark import is_dummy
 from orchestrator.model.gguf_types import file_type_name
@@ -18,6 +18,7 @@ from orchestrator.model.opened import Opened
 from orchestrator.model.soundness import whats_unsound
 from orchestrator.model.source import Source
 from orchestrator.model.summary import adds_bos
+from orchestrator.piece import Piece
 
 FORMAT_VERSION = 1
 _SPECIAL = (
@@ -26,13 +27,7 @@ _SPECIAL = (
 )
 
 
-class _Part(BaseModel):
-    """Frozen; what is not known is None."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class FilePart(_Part):
+class FilePart(Piece):
     """One file of the model."""
 
     name: str
@@ -42,7 +37,7 @@ class FilePart(_Part):
     sha256: Annotated[str | None, Field(description="What the hub says of it; not computed here.")]
 
 
-class TypeUse(_Part):
+class TypeUse(Piece):
     """What is stored in one tensor type."""
 
     type: str
@@ -52,7 +47,7 @@ class TypeUse(_Part):
     bits_per_weight: float
 
 
-class Shape(_Part):
+class Shape(Piece):
     """The network's shape, by llama.cpp's names; a list has one value a layer."""
 
     n_layer: int | None = None
@@ -73,14 +68,14 @@ class Shape(_Part):
     rope_scaling: str | None = None
 
 
-class Token(_Part):
+class Token(Piece):
     """A token with a meaning of its own."""
 
     id: int
     text: str | None
 
 
-class Vocabulary(_Part):
+class Vocabulary(Piece):
     """The tokenizer. `add_bos`: llama.cpp puts the BOS token before a prompt."""
 
     model: str | None
@@ -91,7 +86,7 @@ class Vocabulary(_Part):
     add_bos: bool
 
 
-class ArrayValue(_Part):
+class ArrayValue(Piece):
     """An array of the metadata; `values` only when there are few."""
 
     element_type: str
@@ -99,7 +94,7 @@ class ArrayValue(_Part):
     values: tuple[str | int | float | bool | None, ...] | None
 
 
-class TensorLine(_Part):
+class TensorLine(Piece):
     """One tensor; `shape` has the fastest dimension first, `offset` counts from the beginning of file `part`."""
 
     name: str
@@ -111,7 +106,7 @@ class TensorLine(_Part):
     offset: int
 
 
-class Inspection(_Part):
+class Inspection(Piece):
     """All that is in the header of a model; of a split model, in the headers of all its files."""
 
     lcpp_model: Annotated[Literal[1], Field(description="Version of this document's format.")] = 1

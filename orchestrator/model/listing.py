@@ -4,12 +4,13 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from orchestrator.model import hub_errors
 from orchestrator.model.deadline import within
 from orchestrator.model.hub_metadata import COMMIT
 from orchestrator.model.split import split_name
+from orchestrator.piece import Piece
 from orchestrator.progress import Progress
 
 FORMAT_VERSION = 1
@@ -26,11 +27,7 @@ _QUANTIZATION = re.compile(
 )
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ListedModel(_Part):
+class ListedModel(Piece):
     """One model: a file, or all files of a split one. `file` is what a recipe's `model.file` names."""
 
     file: str
@@ -42,7 +39,7 @@ class ListedModel(_Part):
     fits: Annotated[Fits | None, Field(description="Its weights in the memory that is available now.")]
 
 
-class Listing(_Part):
+class Listing(Piece):
     """What `lcpp model list` shows."""
 
     lcpp_model_list: Annotated[Literal[1], Field(description="Version of this document's format.")] = 1

@@ -6,7 +6,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from orchestrator.model import kept
 from orchestrator.model.available import available, cpu_features
+from orchestrator.model.kept_shape import keep_shape, recall_shape
 from orchestrator.model.memory import Estimate, estimate
 from orchestrator.model.memory_settings import Settings, settings_of
 from orchestrator.model.memory_shape import Shape, shape_of
@@ -48,6 +50,8 @@ class MemoryCheck:
 def read_shape(spec: ModelSpec, workspace: Workspace, progress: Progress, *, base: Path) -> Shape:
     """The shape of the model that `spec` names; of a model on the hub nothing but the header is fetched.
 
+    Of files on this disk it is read once, and kept.
+
     Args:
         base: the folder that a relative `path` counts from.
 
@@ -55,7 +59,15 @@ def read_shape(spec: ModelSpec, workspace: Workspace, progress: Progress, *, bas
         ModelError, PackageIndexError, WorkspaceError: the header cannot be had, or is not sound.
     """
     with open_model(spec, workspace, progress, base=base) as opened:
-        return shape_of(opened.headers())
+        paths = [part.path for part in opened.parts if part.path is not None]
+        if len(paths) < len(opened.parts):
+            return shape_of(opened.headers())
+        files = [kept.identity(path) for path in paths]
+        shape = recall_shape(files, workspace)
+        if shape is None:
+            shape = shape_of(opened.headers())
+            keep_shape(shape, files, workspace)
+        return shape
 
 
 def check_memory(

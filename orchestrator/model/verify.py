@@ -11,15 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from orchestrator.errors import LcppError, ModelError
-from orchestrator.model import verdict
+from orchestrator.model import kept, verdict
 from orchestrator.model.header import read_header
 from orchestrator.model.hub_metadata import COMMIT, SHA256
 from orchestrator.model.soundness import check_sound
 from orchestrator.model.source import FileSource, unreadable
 from orchestrator.model.split import part_names, split_name
+from orchestrator.piece import Piece
 from orchestrator.progress import Progress
 from orchestrator.recipe.schema import HubModel, ModelSpec, PackageModel, PathModel
 from orchestrator.workspace import Workspace
@@ -29,10 +30,8 @@ Status = Literal["sound", "damaged", "missing", "other"]
 Compared = Literal["hub", "recipe", "first check"]
 
 
-class FileReport(BaseModel):
+class FileReport(Piece):
     """What was found of one file."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     path: str
     origin: Annotated[str, Field(description="Where it came from.")]
@@ -48,10 +47,8 @@ class FileReport(BaseModel):
     repaired: Annotated[bool, Field(description="It was broken, and was fetched again.")] = False
 
 
-class Verification(BaseModel):
+class Verification(Piece):
     """What `lcpp model verify` found."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     lcpp_model_verify: Annotated[Literal[1], Field(description="Version of this document's format.")] = 1
     files: tuple[FileReport, ...]
@@ -155,14 +152,14 @@ def _check(target: Target, workspace: Workspace, progress: Progress) -> FileRepo
         ]
         for compared, wanted, found in [each for each in expected if each[1] is not None]:
             if wanted != found:
-                verdict.forget(target.path, workspace)
+                kept.forget(target.path, workspace)
                 told = "the hub promised" if compared == "hub" else "when it was first checked it was"
                 return report("damaged", f"its content has changed: its hash is {found}, {told} {wanted}", size, sha256)
         if known is None:
             # What is sound now is what later checks compare with.
             verdict.judge(target.path, workspace, progress, sha256=sha256)
     except ModelError as error:
-        verdict.forget(target.path, workspace)
+        kept.forget(target.path, workspace)
         return report("damaged", error.what)
     for what, asked, is_so in (
         ("SHA-256", target.wanted_sha256, sha256),

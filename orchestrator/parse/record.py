@@ -6,16 +6,12 @@ second. What was not printed, or printed as `inf` or `nan`, is None, and `Record
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from orchestrator.piece import Piece
 
 
-class Part(BaseModel):
-    """What all parts of a record share."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class KeyValue(Part):
+class KeyValue(Piece):
     """One key-value pair of the GGUF, as the loader prints it."""
 
     key: str
@@ -27,7 +23,7 @@ class KeyValue(Part):
     truncated: Annotated[bool, Field(description="The loader cut the value short.")] = False
 
 
-class Loader(Part):
+class Loader(Piece):
     """The loader's lines about the file."""
 
     file: str
@@ -38,14 +34,14 @@ class Loader(Part):
     tensor_types: Annotated[dict[str, int], Field(description="Number of tensors of each type.")] = {}
 
 
-class Token(Part):
+class Token(Piece):
     """A special token of the vocabulary."""
 
     id: int
     text: str
 
 
-class Metadata(Part):
+class Metadata(Piece):
     """The model's metadata block. `entries` keeps every line of it as printed, label to value."""
 
     arch: str | None = None
@@ -67,21 +63,21 @@ class Metadata(Part):
     entries: dict[str, str] = {}
 
 
-class Buffer(Part):
+class Buffer(Piece):
     """Memory of one kind on one device."""
 
     device: str
     size_mib: float
 
 
-class Weights(Part):
+class Weights(Piece):
     """Where the weights lie."""
 
     buffers: tuple[Buffer, ...] = ()
     context_mib: Annotated[float | None, Field(description="`ggml ctx size`.")] = None
 
 
-class KvCache(Part):
+class KvCache(Piece):
     """The KV cache. Models with sliding windows have more than one; sizes are their sums."""
 
     size_mib: float | None = None
@@ -93,7 +89,7 @@ class KvCache(Part):
     buffers: tuple[Buffer, ...] = ()
 
 
-class Context(Part):
+class Context(Piece):
     """The context block. `entries` keeps every line of it as printed, label to value."""
 
     n_ctx: int | None = None
@@ -111,7 +107,7 @@ class Context(Part):
     entries: dict[str, str] = {}
 
 
-class SystemInfo(Part):
+class SystemInfo(Piece):
     """The `system_info` line."""
 
     n_threads: int
@@ -120,7 +116,7 @@ class SystemInfo(Part):
     features: Annotated[dict[str, int], Field(description="AVX2 = 1, …; under CPU only those present, from b4163.")]
 
 
-class Generation(Part):
+class Generation(Piece):
     """What llama.cpp was asked for and what text came."""
 
     text: Annotated[str | None, Field(description="The generated text alone, exactly.")] = None
@@ -133,7 +129,7 @@ class Generation(Part):
     n_invalid_bytes: Annotated[int, Field(description="Bytes of the text that are not UTF-8, shown as U+FFFD.")] = 0
 
 
-class Decoded(Part):
+class Decoded(Piece):
     """The `decoded N tokens in S s` line of llama-simple."""
 
     n_tokens: int
@@ -141,7 +137,7 @@ class Decoded(Part):
     tokens_per_second: float | None
 
 
-class Timing(Part):
+class Timing(Piece):
     """One line of the timings."""
 
     ms: float | None = None
@@ -150,7 +146,7 @@ class Timing(Part):
     tokens_per_second: float | None = None
 
 
-class Timings(Part):
+class Timings(Piece):
     """llama.cpp's own timings."""
 
     load: Timing | None = None
@@ -162,13 +158,11 @@ class Timings(Part):
     graphs_reused: int | None = None
 
 
-class BenchTest(Part):
+class BenchTest(Piece):
     """One test of llama-bench, under llama-bench's own names; `fields` holds all that it printed.
 
     A test with both `n_prompt` and `n_gen` (`-pg`) does the one behind the other.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
     build_commit: str | None
     model_type: str | None
@@ -187,7 +181,7 @@ class BenchTest(Part):
     fields: dict[str, Any] = {}
 
 
-class BatchedTest(Part):
+class BatchedTest(Piece):
     """One row of llama-batched-bench: `n_parallel` sequences of `n_prompt` and `n_gen` tokens each.
 
     Times in seconds, speeds in tokens per second over all sequences; None where it divided by zero.
@@ -205,7 +199,7 @@ class BatchedTest(Part):
     speed: float | None
 
 
-class Perplexity(Part):
+class Perplexity(Piece):
     """What llama-perplexity found."""
 
     estimate: Annotated[float | None, Field(description="Over all chunks.")]
@@ -217,7 +211,7 @@ class Perplexity(Part):
     n_ctx: Annotated[int | None, Field(description="Tokens of a chunk.")] = None
 
 
-class SlotTiming(Part):
+class SlotTiming(Piece):
     """The figures of one answer of a llama-cli that holds a server (b7348 and later, with `-lv 3`; b9151: `-lv 4`)."""
 
     slot: int
@@ -227,14 +221,14 @@ class SlotTiming(Part):
     total: Timing | None = None
 
 
-class Counted(Part):
+class Counted(Piece):
     """Lines of one kind."""
 
     n_lines: int
     n_recognised: int
 
 
-class Coverage(Part):
+class Coverage(Piece):
     """How much of the log was understood.
 
     A line is recognised when a format matches it and what it says is in the record (or known to be of no use to it).
@@ -251,7 +245,7 @@ class Coverage(Part):
     ] = ()
 
 
-class Record(Part):
+class Record(Piece):
     """All that a transcript says."""
 
     lcpp_record: Literal[1] = 1
@@ -272,3 +266,11 @@ class Record(Part):
     warnings: tuple[str, ...] = ()
     coverage: Coverage
     missing: Annotated[dict[str, str], Field(description="For a figure that is None: why.")] = {}
+
+    @property
+    def n_threads(self) -> int | None:
+        """The most threads that the program says it computed with at once; None: it does not say."""
+        said = [test.n_threads for test in self.bench]
+        if self.system_info is not None:
+            said += [self.system_info.n_threads, self.system_info.n_threads_batch]
+        return max((number for number in said if number is not None), default=None)

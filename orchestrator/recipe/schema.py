@@ -115,7 +115,12 @@ class Spec(BaseModel):
     """What all parts of a recipe share: unknown keys are errors, values do not change."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, field_title_generator=_own_name
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        allow_inf_nan=False,
+        field_title_generator=_own_name,
+        defer_build=True,
     )
 
 

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from orchestrator.errors import IncomparableError
+from orchestrator.piece import Piece
 from orchestrator.result.measurement import Measurement
 from orchestrator.visible import visible
 
@@ -44,10 +45,8 @@ _LONGEST = 200
 _MOST_VALUES = 5
 
 
-class Differing(BaseModel):
+class Differing(Piece):
     """One thing in which A and B differ. Values may be hostile text: escape them before they are printed."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     key: str
     a: Annotated[tuple[str, ...], Field(description="Its values in A, at most five; mostly one.")]

@@ -3,17 +3,17 @@
 import re
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from orchestrator.piece import Piece
 
 CONTEXT = 40
 _BLOCK = 1 << 16
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
-class TextDifference(BaseModel):
+class TextDifference(Piece):
     """The first difference of two texts. The pieces are as they were generated: escape them before they are printed."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     position: Annotated[int, Field(ge=0, description="Characters that both have in common before they part.")]
     line: Annotated[int, Field(ge=1, description="In that line, counted from 1 …")]

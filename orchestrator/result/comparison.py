@@ -9,9 +9,10 @@ import statistics as plain
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from orchestrator.errors import UsageError
+from orchestrator.piece import Piece
 from orchestrator.result.comparable import Differing, differing, environment
 from orchestrator.result.compare_text import TextDifference, compare_text
 from orchestrator.result.figure_kinds import FigureKind, kind_of
@@ -42,11 +43,7 @@ _EXAMPLES = 5
 _LONGEST = 300
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
-
-
-class Side(_Frozen):
+class Side(Piece):
     """A or B: what was selected. Where its runs differ in a thing that may differ, all values are named."""
 
     n_runs: int
@@ -64,7 +61,7 @@ class Side(_Frozen):
     last_at: str | None = None
 
 
-class FigureComparison(_Frozen):
+class FigureComparison(Piece):
     """One figure of A and of B."""
 
     name: Annotated[str, Field(description="As in a result's `measured`.")]
@@ -87,7 +84,7 @@ class FigureComparison(_Frozen):
         return self.verdict in ("slower", "more")
 
 
-class TextComparison(_Frozen):
+class TextComparison(Piece):
     """Whether A and B generated the same text."""
 
     state: Annotated[
@@ -102,7 +99,7 @@ class TextComparison(_Frozen):
     difference: TextDifference | None = None
 
 
-class Comparison(_Frozen):
+class Comparison(Piece):
     """A against B."""
 
     lcpp_comparison: Literal[1] = 1

@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Iterator
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from orchestrator.drive.command import Command
 from orchestrator.parse.record import BatchedTest, BenchTest, Record
+from orchestrator.piece import Piece
 from orchestrator.recipe.schema import RunSpec
 
 # The words of all eras for on and off; `auto` says nothing of what came of it.
@@ -17,10 +18,8 @@ _SWITCH = {
 _Pair = tuple[str, object, object]
 
 
-class Difference(BaseModel):
+class Difference(Piece):
     """One setting that the program reports otherwise than it was asked for."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Annotated[str, Field(description="The recipe's key under `run`, or `tests` for those of a bench.")]
     asked: str

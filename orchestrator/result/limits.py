@@ -2,16 +2,16 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from orchestrator.piece import Piece
 
 _MIB = 2**20
 _GB = 1e9
 
 
-class GenerationLimits(BaseModel):
+class GenerationLimits(Piece):
     """Token generation, which waits for memory. A share is of 1; where it is None, `missing` of `Limits` says why."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     n_threads: int | None
     bytes_per_token: Annotated[
@@ -31,10 +31,8 @@ class GenerationLimits(BaseModel):
     ]
 
 
-class PromptLimits(BaseModel):
+class PromptLimits(Piece):
     """Prompt processing, which waits for arithmetic. An operation is a multiplication or an addition."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     n_threads: int | None
     operations_per_token: Annotated[
@@ -52,10 +50,8 @@ class PromptLimits(BaseModel):
     ]
 
 
-class Limits(BaseModel):
+class Limits(Piece):
     """A run beside its machine's limits, which `lcpp doctor --limits` measures."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     generation: GenerationLimits
     prompt: PromptLimits

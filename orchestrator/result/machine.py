@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Annotated
 
 import psutil
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from orchestrator.piece import Piece
 
 
-class Machine(BaseModel):
+class Machine(Piece):
     """Facts about the machine that bear on speed."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     cpu_model: str | None
     n_cpu: Annotated[int, Field(description="CPUs that the process may use.")]

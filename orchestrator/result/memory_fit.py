@@ -2,22 +2,21 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from orchestrator.model.available import Available
 from orchestrator.model.memory import Estimate
 from orchestrator.model.memory_verdict import State
 from orchestrator.parse.record import Buffer, Record
+from orchestrator.piece import Piece
 
 PartName = Literal["weights", "repacked", "kv_cache", "compute", "output", "loader", "peak"]
 
 _REPACKED_DEVICES = ("REPACK", "AARCH64")
 
 
-class MemoryPart(BaseModel):
+class MemoryPart(Piece):
     """One part of a run's memory."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: PartName
     estimated_bytes: int
@@ -29,10 +28,8 @@ class MemoryPart(BaseModel):
     ]
 
 
-class MemoryFit(BaseModel):
+class MemoryFit(Piece):
     """A run's memory: estimated before, measured after. `loader` is the sum of the parts that the loader prints."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     verdict: Annotated[State, Field(description="Before the run.")]
     needed_bytes: Annotated[int, Field(description="What the run was thought to need.")]

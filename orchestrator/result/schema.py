@@ -6,11 +6,12 @@ reason in `missing`.
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from orchestrator.drive.noise import Noise
 from orchestrator.engine.manifest import Manifest
 from orchestrator.parse.record import Record
+from orchestrator.piece import Piece
 from orchestrator.recipe.schema import Program, Recipe
 from orchestrator.result.differences import Difference
 from orchestrator.result.limits import Limits
@@ -18,12 +19,6 @@ from orchestrator.result.machine import Machine
 from orchestrator.result.memory_fit import MemoryFit
 
 FORMAT_VERSION = 1
-
-
-class Piece(BaseModel):
-    """What all parts of a result share."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
 
 class Asked(Piece):

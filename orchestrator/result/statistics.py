@@ -16,7 +16,9 @@ from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from orchestrator.piece import Piece
 
 CONFIDENCE = 0.95
 # A difference is a claim that somebody will act on: it must hold with more.
@@ -33,11 +35,7 @@ _CENTRAL = (0.158655, 0.841345)
 _Array = NDArray[np.float64]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Summary(_Frozen):
+class Summary(Piece):
     """Repeated measurements of one figure, in its own unit."""
 
     n: Annotated[int, Field(ge=1)]
@@ -54,7 +52,7 @@ class Summary(_Frozen):
     confidence: float = CONFIDENCE
 
 
-class Ratio(_Frozen):
+class Ratio(Piece):
     """How often A goes into B: a ratio of 0.9 says that B is nine tenths of A."""
 
     ratio: Annotated[float, Field(gt=0)]

@@ -176,7 +176,7 @@ def test_a_damaged_verdict_is_made_anew(file: Path, workspace: Workspace, damage
     (kept,) = (workspace.models / "verdicts").glob("*.json")
     kept.write_text(damage)
     assert from_path(file, workspace) == first
-    assert json.loads(kept.read_text())["verdict"]["sha256"] == SHA256
+    assert json.loads(kept.read_text())["found"]["sha256"] == SHA256
 
 
 def test_a_link_and_its_file_have_one_verdict(file: Path, workspace: Workspace) -> None:
