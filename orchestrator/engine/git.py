@@ -73,8 +73,8 @@ _UNREACHABLE = re.compile(
     re.IGNORECASE,
 )
 
-# The last is git's own wording.
-_DISK_FULL = re.compile(r"No space left on device|Disk quota exceeded|Out of diskspace")
+# The last two are git's own wording; where it cannot write a reference that it has just opened, it gives no reason.
+_DISK_FULL = re.compile(r"No space left on device|Disk quota exceeded|Out of diskspace|couldn't write '[^']*\.lock'")
 
 
 class GitFailed(SourceError):
