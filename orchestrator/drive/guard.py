@@ -101,7 +101,7 @@ class Guard:
         Args:
             model_path: the model's first file; the other parts of a split model are found by their names.
             cpus: what the program is pinned to.
-            n_threads: how many threads it computes with; None: as many as CPUs it turns out to use.
+            n_threads: how many threads the recipe asks for, if it does.
             waited: what `wait_for_quiet` returned.
         """
         return Watched(self, _parts(model_path), cpus, n_threads, waited or Waited())
@@ -167,15 +167,17 @@ class Watched:
         if frequency is not None:
             self._frequencies.append(frequency)
 
-    def noise(self, transcript: Transcript) -> Noise:
-        """What the machine did beside the run that `transcript` tells of, and what of it disturbed the run."""
+    def noise(self, transcript: Transcript, *, n_threads: int | None = None) -> Noise:
+        """What the machine did beside the run that `transcript` tells of, and what of it disturbed the run.
+
+        Args:
+            n_threads: how many the program itself says it had.
+        """
         before, after, waited = self._before, self._after, self._waited
         if before is None or after is None:
             return Noise(waited_s=round(waited.seconds, 3), cpus=self._cpus)
         wall_s = max(1e-3, after.at_s - before.at_s)
-        # A prompt may be processed with more threads than were named.
-        n_threads = max(self._n_threads or 0, _n_used(transcript) or 0) or None
-        wanted = Wanted.of(self._cpus, n_threads)
+        wanted = Wanted.of(self._cpus, self._n_wanted(before, after, transcript, n_threads))
         load = Load.between(before, after, wanted)
         noise = Noise(
             waited_s=round(waited.seconds, 3),
@@ -209,6 +211,19 @@ class Watched:
         )
         return noise.model_copy(update={"disturbed": reasons(noise, ran, self._guard.thresholds)})
 
+    def _n_wanted(self, before: Readings, after: Readings, transcript: Transcript, said: int | None) -> int | None:
+        """How many CPUs the program wanted at once; None: unknown."""
+        named = max(self._n_threads or 0, said or 0)
+        if transcript.cpu_s is None or transcript.wall_s <= 0:
+            return named or None
+        used = transcript.cpu_s / transcript.wall_s
+        if not named:
+            # What others took it did not get, and would perhaps have used.
+            used += Load.between(before, after, Wanted.of(self._cpus, None)).others_cpus or 0.0
+        # A prompt may be processed with more threads than were named. What the program used while it loaded the model,
+        # with one thread, pulls the mean down.
+        return max(1, named, math.ceil(used - 0.1))
+
 
 def _parts(model_path: Path | None) -> tuple[Path, ...]:
     """All files of a model."""
@@ -226,14 +241,6 @@ def _size(paths: tuple[Path, ...]) -> int | None:
         return sum(path.stat().st_size for path in paths)
     except OSError:
         return None
-
-
-def _n_used(transcript: Transcript) -> int | None:
-    """How many CPUs the program had in use at once, by its mean."""
-    if transcript.cpu_s is None or transcript.wall_s <= 0:
-        return None
-    # What it used while it loaded the model, with one thread, pulls the mean down.
-    return max(1, math.ceil(transcript.cpu_s / transcript.wall_s - 0.1))
 
 
 def _pressure(name: str, before: Readings, after: Readings, wall_s: float) -> float | None:

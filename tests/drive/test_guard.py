@@ -109,6 +109,19 @@ def test_another_process_is_seen_and_the_run_marked(tmp_path: Path) -> None:
         assert noise.run_delay_share > 0.15
 
 
+def test_what_others_take_counts_as_wanted_where_the_threads_are_unknown(tmp_path: Path) -> None:
+    cpus = tuple(sorted(os.sched_getaffinity(0)))[:2]
+    if len(cpus) < 2:
+        pytest.skip("needs two CPUs")
+    # By its mean, half of which is waiting, this looks like a program that leaves the other CPU free.
+    code = "import time; time.sleep(0.4)\n" + BUSY.format(clock="process_time", seconds=0.4)
+    with somebody_busy(cpus[0]):
+        unknown, _ = run(tmp_path, code, cpus=cpus)
+        known, _ = run(tmp_path, code, cpus=cpus, n_threads=1)
+    assert (unknown.contended_cpus or 0) > 0.5
+    assert (known.contended_cpus or 0) < 0.5
+
+
 def test_waiting_for_quiet() -> None:
     notes = Notes()
     with somebody_busy():
