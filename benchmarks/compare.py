@@ -289,8 +289,8 @@ def computing_now_and_then(seed: int) -> Iterator[list[tuple[float, float]]]:
             # By a shell that ends at once: it must not be a child of ours, whose work would count as lcpp's own.
             command = ["sh", "-c", '"$0" -c "$1" >/dev/null 2>&1 & echo $!', sys.executable, with_end]
             pid = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-            while Path(f"/proc/{pid}").exists():
-                time.sleep(0.05)
+            while computes(pid):
+                time.sleep(0.02)
             times.append((begun, time.time()))
 
     thread = threading.Thread(target=work, daemon=True)
@@ -300,6 +300,14 @@ def computing_now_and_then(seed: int) -> Iterator[list[tuple[float, float]]]:
     finally:
         over.set()
         thread.join()
+
+
+def computes(pid: int) -> bool:
+    """Whether it has not ended: as a zombie it may stay for a while."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def share_within(run: Measurement, times: list[tuple[float, float]]) -> float:
