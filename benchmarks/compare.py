@@ -32,13 +32,13 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.cli.settings import Settings
-from orchestrator.drive.guard import Guard
-from orchestrator.drive.noise import Noise
 from orchestrator.drive.transcript import Transcript
 from orchestrator.experiment.adaptive import Compared, Effort, Side, compare_prepared
 from orchestrator.experiment.prepare import Preparing, prepare_one
 from orchestrator.experiment.runner import Surroundings, run_once
 from orchestrator.experiment.sides import sides
+from orchestrator.noise.document import Noise
+from orchestrator.noise.guard import Guard
 from orchestrator.pipeline import Prepared
 from orchestrator.result.measurement import Measurement
 from orchestrator.result.schema import Process

@@ -28,18 +28,18 @@ from statistics import median
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from orchestrator.engine.build import dialect_of_build
+from orchestrator.engine.build.build import dialect_of_build
+from orchestrator.engine.build.inventory import BuildEntry, list_builds
 from orchestrator.engine.dialect import Dialect
-from orchestrator.engine.inventory import BuildEntry, list_builds
-from orchestrator.model.available import available, cpu_features
-from orchestrator.model.header import read_header
-from orchestrator.model.memory import estimate
-from orchestrator.model.memory_settings import Settings, settings_of
-from orchestrator.model.memory_shape import shape_of
-from orchestrator.model.memory_verdict import judge
-from orchestrator.model.source import FileSource
+from orchestrator.machine.memory import available, cpu_features
+from orchestrator.model.gguf.header import read_header
+from orchestrator.model.gguf.source import FileSource
+from orchestrator.model.memory.estimate import estimate
+from orchestrator.model.memory.settings import Settings, settings_of
+from orchestrator.model.memory.shape import shape_of
+from orchestrator.model.memory.verdict import judge
 from orchestrator.parse.parser import parse_log
-from orchestrator.recipe.schema import Program, RunSpec
+from orchestrator.recipe.schema.recipe import Program, RunSpec
 from orchestrator.result.memory_fit import MemoryFit, compare
 from orchestrator.workspace import Workspace
 from tests.model.model_shapes import SHAPES, write_shape

@@ -120,8 +120,8 @@ def answers(runs: Path) -> list[str]:
 
 def add_one(runs: Path) -> dict[str, Any]:
     """What adding a result costs a run that has all else imported: milliseconds."""
-    from orchestrator.result.database import add
     from orchestrator.result.schema import Result
+    from orchestrator.result.store.database import add
 
     spent = []
     for number in range(20):

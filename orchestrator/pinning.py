@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from orchestrator.engine.source import obtain
-from orchestrator.model.fetch import fetch
+from orchestrator.engine.source.get import obtain
+from orchestrator.model.source.fetch import fetch
 from orchestrator.progress import Progress
 from orchestrator.recipe.loaded import LoadedRecipe
 from orchestrator.recipe.matrix import Cases
-from orchestrator.recipe.schema import EngineSpec, HubModel, ModelSpec
+from orchestrator.recipe.schema.recipe import EngineSpec, HubModel, ModelSpec
 from orchestrator.workspace import Workspace
 
 
@@ -60,8 +60,8 @@ def _model_pins(
     spec: ModelSpec, loaded: LoadedRecipe, workspace: Workspace, progress: Progress
 ) -> Mapping[str, str | int]:
     if isinstance(spec, HubModel):
-        from orchestrator.model.hub_metadata import check_promises  # here: only for models of the hub
-        from orchestrator.model.remote import ask_file
+        from orchestrator.model.source.hub.metadata import check_promises  # here: only for models of the hub
+        from orchestrator.model.source.hub.remote import ask_file
 
         said = ask_file(spec.repo, spec.file, spec.revision, workspace, progress)
         check_promises(spec, spec.file, said.remote)

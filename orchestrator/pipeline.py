@@ -12,30 +12,31 @@ import orchestrator
 from orchestrator.drive.command import Command, check, compose
 from orchestrator.drive.conversation import check_session, compose_session
 from orchestrator.drive.dialogue import Dialogue, OnTurn
-from orchestrator.drive.guard import Guard, Waited, Watched
 from orchestrator.drive.notes import without
 from orchestrator.drive.session import Limits, OnOutput, Session
 from orchestrator.drive.transcript import Transcript
-from orchestrator.engine.build import Engine
+from orchestrator.engine.build.build import Engine
 from orchestrator.engine.dialect import Dialect
 from orchestrator.engine.known import known_dialect
 from orchestrator.engine.setup import setup_engine
 from orchestrator.errors import LcppError, OutputLostError
-from orchestrator.limits import known
+from orchestrator.machine.facts import Machine, observe
+from orchestrator.machine.limits import known
 from orchestrator.model.dummy.mark import is_dummy
-from orchestrator.model.fetch import Model, fetch
-from orchestrator.model.memory_check import MemoryCheck, check_memory, read_shape
-from orchestrator.model.memory_shape import Shape
-from orchestrator.model.memory_verdict import refuse
+from orchestrator.model.memory.check import MemoryCheck, check_memory, read_shape
+from orchestrator.model.memory.shape import Shape
+from orchestrator.model.memory.verdict import refuse
+from orchestrator.model.source.fetch import Model, fetch
+from orchestrator.noise.guard import Guard, Waited, Watched
 from orchestrator.parse.parser import parse_run
 from orchestrator.parse.record import Record
 from orchestrator.progress import Progress
 from orchestrator.recipe.load import LoadedRecipe
-from orchestrator.recipe.schema import Program
-from orchestrator.result import answers, figures, memory_fit, outcome, share, store
+from orchestrator.recipe.schema.recipe import Program
+from orchestrator.result import answers, figures, memory_fit, outcome, share
 from orchestrator.result.differences import differences
-from orchestrator.result.machine import Machine, observe
 from orchestrator.result.schema import AnswerResult, Asked, Failure, Measured, ModelFacts, Part, Process, Ran, Result
+from orchestrator.result.store import files as store
 from orchestrator.workspace import Workspace
 
 # A program that loses its last lines does so now and then, on a busy machine.
@@ -131,7 +132,7 @@ def prepare(
     else:
         # Imported here: numpy and the quantization types, which a run of a real model does without.
         from orchestrator.model.dummy.make import make_dummy, plan_of
-        from orchestrator.model.memory_shape import shape_of
+        from orchestrator.model.memory.shape import shape_of
 
         plan = plan_of(recipe.model, workspace, progress, base=loaded.base, checkout=engine.checkout.path)
         memory = judge(shape_of([plan.header()]), engine.dialect, program)

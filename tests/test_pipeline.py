@@ -9,8 +9,8 @@ import pytest
 
 from orchestrator.errors import OutputLostError
 from orchestrator.model.dummy.mark import KEY
-from orchestrator.model.memory_check import check_memory
-from orchestrator.model.memory_shape import shape_of
+from orchestrator.model.memory.check import check_memory
+from orchestrator.model.memory.shape import shape_of
 from orchestrator.pipeline import Outcome, Prepared, execute
 from orchestrator.recipe.load import load
 from orchestrator.workspace import Workspace

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import click
 
 from orchestrator.cli.settings import Settings
-from orchestrator.drive.guard import Guard
 from orchestrator.errors import DriveError, ExpectationError
 from orchestrator.experiment.document import SweepDocument, document
 from orchestrator.experiment.prepare import Preparing
 from orchestrator.experiment.runner import Surroundings
 from orchestrator.experiment.sweep import sweep
+from orchestrator.noise.guard import Guard
 from orchestrator.recipe.matrix import Cases
-from orchestrator.result.statistics import Summary
+from orchestrator.result.compare.statistics import Summary
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from orchestrator.cli.amounts import duration, share
 from orchestrator.cli.settings import Settings
+from orchestrator.cli.view.amounts import duration, share
 from orchestrator.errors import ExpectationError, UsageError
 
 if TYPE_CHECKING:
-    from orchestrator.result.comparison import Comparison
+    from orchestrator.result.compare.comparison import Comparison
 
 _ROUNDS = 20
 
@@ -139,7 +139,7 @@ def compare(
     if comparison.is_worse:
         # The document says it too; standard output gets nothing else.
         settings.json = False
-        from orchestrator.result.comparison_markdown import headline
+        from orchestrator.result.compare.markdown import headline
 
         raise ExpectationError(
             f"{headline(comparison)}, which is more than the margin of {margin:.3g}",
@@ -150,9 +150,9 @@ def compare(
 def _stored(
     settings: Settings, first: str, second: str, margin: float, figure: str | None, allowed: frozenset[str]
 ) -> Comparison:
-    from orchestrator.result.comparison import compare as compare_measurements
-    from orchestrator.result.database import opened
-    from orchestrator.result.selection import select
+    from orchestrator.result.compare.comparison import compare as compare_measurements
+    from orchestrator.result.store.database import opened
+    from orchestrator.result.store.selection import select
 
     with opened(settings.workspace.runs, settings.progress) as database:
         a, b = select(database, first), select(database, second)
@@ -162,16 +162,16 @@ def _stored(
 
 def _now(settings: Settings, now: _Now, margin: float, figure: str | None, allowed: frozenset[str]) -> Comparison:
     # Imported here: two stored selections are compared in the blink that these would take.
-    from orchestrator.drive.guard import Guard
     from orchestrator.experiment.adaptive import Effort, compare_now
     from orchestrator.experiment.prepare import Preparing
     from orchestrator.experiment.runner import Surroundings
     from orchestrator.experiment.sides import sides
+    from orchestrator.noise.guard import Guard
 
     both, n_warmup = sides(now.recipe, now.of_a, now.of_b, now.common)
     dummy_limit = None
     if now.dummy:
-        from orchestrator.cli.model_dummy import limit_bytes
+        from orchestrator.cli.model.dummy import limit_bytes
 
         dummy_limit = limit_bytes(settings.environment)
     made = compare_now(
@@ -198,7 +198,7 @@ def _now(settings: Settings, now: _Now, margin: float, figure: str | None, allow
 
 def with_texts_of_runs(settings: Settings, comparison: Comparison) -> Comparison:
     """The comparison with the place where the texts part, read from the results' files where they are there."""
-    from orchestrator.result.comparison import with_texts
+    from orchestrator.result.compare.comparison import with_texts
     from orchestrator.result.texts import text_of
 
     text = comparison.text
@@ -213,12 +213,12 @@ def _print(settings: Settings, comparison: Comparison, *, as_json: bool, markdow
     if as_json:
         click.echo(comparison.model_dump_json(indent=1))
     elif markdown:
-        from orchestrator.result.comparison_markdown import markdown as as_markdown
+        from orchestrator.result.compare.markdown import markdown as as_markdown
 
         click.echo(as_markdown(comparison))
     else:
         from rich.console import Console
 
-        from orchestrator.cli.compare_view import show
+        from orchestrator.cli.view.comparison import show
 
         show(comparison, Console(soft_wrap=False))

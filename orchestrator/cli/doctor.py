@@ -13,8 +13,8 @@ import click
 
 from orchestrator import process
 from orchestrator.cli.settings import Settings
-from orchestrator.engine import toolchain
-from orchestrator.recipe.schema import DEFAULT_REMOTE
+from orchestrator.engine.build import toolchain
+from orchestrator.recipe.schema.recipe import DEFAULT_REMOTE
 
 _NETWORK_TIMEOUT_S = 10.0
 _BUILD_BYTES = 2 * 2**30
@@ -41,7 +41,7 @@ def doctor(settings: Settings, measure: bool, as_json: bool) -> None:
     """
     settings.json = as_json
     if measure:
-        from orchestrator.cli.doctor_limits import measure_limits
+        from orchestrator.cli.view.limits import measure_limits
 
         measure_limits(settings)
     with ThreadPoolExecutor() as pool:
@@ -85,7 +85,7 @@ def _tools(settings: Settings) -> list[Finding]:
 
 
 def _machine() -> list[Finding]:
-    from orchestrator.result.machine import observe
+    from orchestrator.machine.facts import observe
 
     machine = observe()
     gib = 2**30
@@ -105,7 +105,7 @@ def _machine() -> list[Finding]:
 
 
 def _limits(settings: Settings) -> Finding:
-    from orchestrator.cli.doctor_limits import told
+    from orchestrator.cli.view.limits import told
 
     found, remedy = told(settings.workspace)
     return Finding("note" if remedy else "ok", "limits", found, remedy)

@@ -19,7 +19,7 @@ def engine() -> None:
 def list_(settings: Settings, as_json: bool) -> None:
     """Show the builds and checkouts that are there, and what they take on the disk."""
     settings.json = as_json
-    from orchestrator.engine.inventory import list_builds, list_checkouts
+    from orchestrator.engine.build.inventory import list_builds, list_checkouts
 
     workspace = settings.workspace
     builds, checkouts = list_builds(workspace), list_checkouts(workspace)
@@ -76,9 +76,9 @@ def show(settings: Settings, key: str, program: str | None, as_json: bool) -> No
     """Show what the programs of a build can do: KEY or the first characters of it; with PROGRAM, all its options."""
     settings.json = as_json
     from orchestrator.drive.command import child_environment
-    from orchestrator.engine import capabilities
-    from orchestrator.engine.build import dialect_of_build
-    from orchestrator.engine.inventory import find_build
+    from orchestrator.engine.build import capabilities
+    from orchestrator.engine.build.build import dialect_of_build
+    from orchestrator.engine.build.inventory import find_build
 
     directory, made = find_build(settings.workspace, key)
     dialect, environment = dialect_of_build(directory, made), child_environment(settings.environment)
@@ -137,7 +137,7 @@ def show(settings: Settings, key: str, program: str | None, as_json: bool) -> No
 @click.pass_obj
 def remove(settings: Settings, keys: tuple[str, ...], everything: bool) -> None:
     """Remove builds by their keys, or the first characters of them. What git has fetched stays."""
-    from orchestrator.engine.inventory import list_builds, list_checkouts, remove_builds, remove_checkouts
+    from orchestrator.engine.build.inventory import list_builds, list_checkouts, remove_builds, remove_checkouts
 
     if bool(keys) == everything:
         raise UsageError("name the builds to remove, or --all", hint="`lcpp engine list` shows them")

@@ -27,7 +27,7 @@ _COMMANDS = {
     "selftest": ("orchestrator.cli.selftest:selftest", "Find out which change this machine can resolve."),
     "parse": ("orchestrator.cli.parse:parse", "Turn a llama.cpp log into structured JSON."),
     "doctor": ("orchestrator.cli.doctor:doctor", "Show what this machine has and lacks, and what mends it."),
-    "model": ("orchestrator.cli.model:model", "Inspect, list, fit, imitate and verify models."),
+    "model": ("orchestrator.cli.model.group:model", "Inspect, list, fit, imitate and verify models."),
     "recipe": ("orchestrator.cli.recipe:recipe", "Check recipes, start a new one, pin one, print the JSON Schemas."),
     "results": ("orchestrator.cli.results:results", "List, show, export, import and remove results."),
     "report": ("orchestrator.cli.report:report", "Report on results: a page, plots, Markdown, JUnit, tables."),

@@ -68,7 +68,7 @@ def schema(of_result: bool) -> None:
     if of_result:
         from orchestrator.result.schema import json_schema
     else:
-        from orchestrator.recipe.schema import json_schema
+        from orchestrator.recipe.schema.recipe import json_schema
     click.echo(json.dumps(json_schema(), ensure_ascii=False, indent=1))
 
 

@@ -13,8 +13,8 @@ from orchestrator.errors import UsageError
 
 if TYPE_CHECKING:
     from orchestrator.report.content import Report
-    from orchestrator.result.database import Database
     from orchestrator.result.measurement import Measurement
+    from orchestrator.result.store.database import Database
 
 _LIMIT = 200
 _PLOTS = ("history", "commits", "compare", "memory")
@@ -98,7 +98,7 @@ def _made(settings: Settings, selections: Sequence[str], title: str, limit: int)
     import orchestrator
     from orchestrator.report.collect import collect
     from orchestrator.report.content import build_report
-    from orchestrator.result.database import opened
+    from orchestrator.result.store.database import opened
 
     with opened(settings.workspace.runs, settings.progress) as database:
         found, count = _find(database, selections, limit)
@@ -116,7 +116,7 @@ def _made(settings: Settings, selections: Sequence[str], title: str, limit: int)
 
 def _find(database: Database, selections: Sequence[str], limit: int) -> tuple[list[Measurement], int]:
     """The newest `limit` of what is selected, and how many there are in all."""
-    from orchestrator.result.selection import conditions
+    from orchestrator.result.store.selection import conditions
 
     filters = [text for text in selections if any(sign in text for sign in "=<>")]
     named = [text for text in selections if text not in filters]

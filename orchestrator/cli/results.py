@@ -14,8 +14,8 @@ from orchestrator.cli.settings import Settings
 from orchestrator.errors import Interrupted, UsageError
 
 if TYPE_CHECKING:
-    from orchestrator.result.database import Condition, Database
     from orchestrator.result.measurement import Measurement
+    from orchestrator.result.store.database import Condition, Database
 
 _LIMIT = 40
 _FORMATS = ("csv", "jsonl", "parquet")
@@ -66,7 +66,7 @@ def list_(settings: Settings, /, selections: tuple[str, ...], limit: int, as_jso
     if as_json:
         import json
 
-        from orchestrator.result.documents import as_document
+        from orchestrator.result.store.documents import as_document
 
         document = {
             "runs": str(settings.workspace.runs),
@@ -101,7 +101,7 @@ def show(settings: Settings, selections: tuple[str, ...], as_json: bool) -> None
     if as_json:
         import json
 
-        from orchestrator.result.documents import as_document
+        from orchestrator.result.store.documents import as_document
 
         documents = [as_document(one) if one.path is None else json.loads(_bytes(one)) for one in found]
         click.echo(json.dumps({"results": documents}, ensure_ascii=False, indent=1))
@@ -113,7 +113,7 @@ def show(settings: Settings, selections: tuple[str, ...], as_json: bool) -> None
         from pydantic import ValidationError
         from rich.console import Console
 
-        from orchestrator.cli.view import show as show_result
+        from orchestrator.cli.view.result import show as show_result
         from orchestrator.result.schema import Result
 
         try:
@@ -139,8 +139,8 @@ def export(
     """
     suffix = "" if output is None else output.suffix.removeprefix(".")
     wanted = form or (suffix if suffix in _FORMATS else "csv")
-    from orchestrator.result.exports import FORMATS
-    from orchestrator.result.exports import export as write
+    from orchestrator.result.store.exports import FORMATS
+    from orchestrator.result.store.exports import export as write
 
     known = next(one for one in FORMATS if one == wanted)
     with _store(settings) as database:
@@ -160,7 +160,7 @@ def import_(settings: Settings, files: tuple[Path, ...]) -> None:
 
     `llama-bench -o json` and `-o jsonl`: each repetition of a test becomes a round of its own.
     """
-    from orchestrator.result.imports import import_file
+    from orchestrator.result.store.imports import import_file
 
     runs = settings.workspace.runs
     if not runs.is_dir():
@@ -214,7 +214,7 @@ def rebuild(settings: Settings) -> None:
 @contextlib.contextmanager
 def _store(settings: Settings) -> Iterator[Database]:
     # Imported here: only those who need the store pay for it.
-    from orchestrator.result.database import opened
+    from orchestrator.result.store.database import opened
 
     with opened(settings.workspace.runs, settings.progress) as database:
         yield database
@@ -223,7 +223,7 @@ def _store(settings: Settings) -> Iterator[Database]:
 def _conditions(
     database: Database, selections: Sequence[str], options: Mapping[str, str | None]
 ) -> tuple[Condition, ...]:
-    from orchestrator.result.selection import conditions
+    from orchestrator.result.store.selection import conditions
 
     given = [f"{name}={value}" for name, value in options.items() if value is not None]
     return conditions(database, [*selections, *given])
@@ -236,7 +236,7 @@ def _selected(settings: Settings, selections: Sequence[str]) -> list[Measurement
 
 def _find(database: Database, selections: Sequence[str]) -> list[Measurement]:
     """What any of the selections names, each result once."""
-    from orchestrator.result.selection import select
+    from orchestrator.result.store.selection import select
 
     found = {one.id: one for text in selections for one in select(database, text)}
     return list(found.values())

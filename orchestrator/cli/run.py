@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from orchestrator.cli.amounts import duration
 from orchestrator.cli.settings import Settings
+from orchestrator.cli.view.amounts import duration
 from orchestrator.errors import ExpectationError
 
 
@@ -58,7 +58,7 @@ def run(
     dummy_limit_bytes = _dummies(settings) if dummy_weights else None
     if cases.is_many:
         from orchestrator.cli.cases import run_cases
-        from orchestrator.drive.guard import Guard
+        from orchestrator.noise.guard import Guard
 
         run_cases(
             settings,
@@ -84,7 +84,7 @@ def run(
     )
     settings.close()
 
-    from orchestrator.cli.live import FirstRate, LiveAnswer, silent
+    from orchestrator.cli.view.live import FirstRate, LiveAnswer, silent
 
     if as_json or not sys.stdout.isatty():
         watch = FirstRate(settings.progress.note).watch if prepared.dummy else silent
@@ -106,7 +106,7 @@ def run(
     else:
         from rich.console import Console
 
-        from orchestrator.cli.view import show
+        from orchestrator.cli.view.result import show
 
         show(outcome.result, outcome.path, Console(soft_wrap=False))
     if outcome.error is not None:
@@ -121,6 +121,6 @@ def run(
 
 
 def _dummies(settings: Settings) -> int:
-    from orchestrator.cli.model_dummy import limit_bytes  # only for dummies, as start-up time counts
+    from orchestrator.cli.model.dummy import limit_bytes  # only for dummies, as start-up time counts
 
     return limit_bytes(settings.environment)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from orchestrator.cli.amounts import duration, share
 from orchestrator.cli.settings import Settings
+from orchestrator.cli.view.amounts import duration, share
 from orchestrator.errors import ExpectationError, LcppError
 
 _RECIPE = Path(__file__).with_name("selftest.yaml")
@@ -44,11 +44,11 @@ def selftest(
     is none, so its figures cannot be trusted; 1: it does not become quiet.
     """
     settings.json = as_json
-    from orchestrator.drive.guard import Guard
     from orchestrator.experiment.adaptive import Effort
     from orchestrator.experiment.prepare import Preparing
     from orchestrator.experiment.runner import Surroundings
     from orchestrator.experiment.selftest import selftest as run
+    from orchestrator.noise.guard import Guard
     from orchestrator.recipe.load import load
 
     made = run(
@@ -69,7 +69,7 @@ def selftest(
     else:
         from rich.console import Console
 
-        from orchestrator.cli.compare_view import show
+        from orchestrator.cli.view.comparison import show
 
         show(made.comparison, Console(soft_wrap=False))
     if made.ended == "noise":

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.visible import visible
+from orchestrator.text.visible import visible
 
 if TYPE_CHECKING:
-    from orchestrator.cli.progress import Drawn
+    from orchestrator.cli.view.progress import Drawn
     from orchestrator.workspace import Workspace
 
 
@@ -46,7 +46,7 @@ class Settings:
     def progress(self) -> Drawn:
         """Where long work tells of itself: standard error."""
         if self._drawn is None:
-            from orchestrator.cli.progress import Drawn
+            from orchestrator.cli.view.progress import Drawn
 
             self._drawn = Drawn(sys.stderr)
         return self._drawn

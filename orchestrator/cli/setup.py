@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from orchestrator.cli.settings import Settings
-from orchestrator.engine.build import Engine
+from orchestrator.engine.build.build import Engine
 from orchestrator.engine.setup import setup_engine
-from orchestrator.recipe.schema import EngineSpec, Program
+from orchestrator.recipe.schema.recipe import EngineSpec, Program
 
 _DEFAULT = Path(__file__).with_name("default.yaml")
 _PROGRAMS: tuple[Program, ...] = ("llama-simple", "llama-cli", "llama-bench")

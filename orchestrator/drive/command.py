@@ -7,14 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from orchestrator.engine.build import Engine
+from orchestrator.engine.build.build import Engine
 from orchestrator.engine.dialect import MUST_FLAGS, Dialect, Layout, Value, groups, when
 from orchestrator.errors import UsageError
-from orchestrator.model.chat import render_chat
-from orchestrator.model.fetch import Model
+from orchestrator.model.chat.render import render_chat
+from orchestrator.model.source.fetch import Model
 from orchestrator.recipe.context import batched_context, chunk_context, completion_context
-from orchestrator.recipe.schema import Program, RunSpec, Sampling
-from orchestrator.recipe.suggest import close_to
+from orchestrator.recipe.document.suggest import close_to
+from orchestrator.recipe.schema.recipe import Program, RunSpec, Sampling
 
 # One argument may have 128 KiB on Linux; longer prompts go through a file where the program can read one.
 _MAX_ARGUMENT_BYTES = 120_000

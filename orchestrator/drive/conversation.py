@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from orchestrator.drive.command import Command, Part, check, child_environment, completion_parts, settle
 from orchestrator.drive.dialogue import unsayable
-from orchestrator.engine.build import Engine
+from orchestrator.engine.build.build import Engine
 from orchestrator.engine.dialect import (
     CLEAR_KEEPS_SYSTEM_SINCE,
     CLEAR_SINCE,
@@ -19,9 +19,9 @@ from orchestrator.engine.dialect import (
     talk_with,
 )
 from orchestrator.errors import UsageError
-from orchestrator.model.fetch import Model
+from orchestrator.model.source.fetch import Model
 from orchestrator.recipe.context import session_context
-from orchestrator.recipe.schema import Program, RunSpec
+from orchestrator.recipe.schema.recipe import Program, RunSpec
 
 # Without these it would not be the session that is meant, so they are given whatever the help says.
 _MUST = ("-cnv", "--simple-io", "--in-prefix")

@@ -27,9 +27,9 @@ from typing import TYPE_CHECKING, Any
 import pexpect
 import ptyprocess
 
-from orchestrator.drive import affinity, threads
 from orchestrator.drive.transcript import StoppedBy, Stream, Tape, Transcript
 from orchestrator.errors import DriveError
+from orchestrator.machine import affinity, threads
 from orchestrator.process import die_with_parent, interrupts_held
 from orchestrator.workspace import disk_errors
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
 from orchestrator.errors import UsageError
-from orchestrator.recipe.schema import Program, Purpose
+from orchestrator.recipe.schema.recipe import Program, Purpose
 
 T = TypeVar("T")
 Value = str | int | float | bool

@@ -5,11 +5,11 @@ from __future__ import annotations
 import datetime
 from pathlib import Path
 
-from orchestrator.engine.checkout import read_facts, recall
 from orchestrator.engine.dialect import Dialect, dialect_for
-from orchestrator.engine.remote import checked
-from orchestrator.engine.resolution import at_once
-from orchestrator.recipe.schema import EngineSpec
+from orchestrator.engine.source.checkout import read_facts, recall
+from orchestrator.engine.source.remote import checked
+from orchestrator.engine.source.resolution import at_once
+from orchestrator.recipe.schema.recipe import EngineSpec
 from orchestrator.workspace import Workspace
 
 

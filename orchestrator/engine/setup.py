@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
-from orchestrator.engine.build import Engine, build, dialect_of
+from orchestrator.engine.build.build import Engine, build, dialect_of
 from orchestrator.engine.dialect import Dialect
-from orchestrator.engine.source import obtain
+from orchestrator.engine.source.get import obtain
 from orchestrator.progress import Progress
-from orchestrator.recipe.schema import EngineSpec, Program
+from orchestrator.recipe.schema.recipe import EngineSpec, Program
 from orchestrator.workspace import Workspace
 
 

@@ -16,7 +16,7 @@ from orchestrator.experiment.prepare import Preparing, prepare_one
 from orchestrator.experiment.runner import Runner, Surroundings
 from orchestrator.pipeline import Prepared
 from orchestrator.recipe.load import LoadedRecipe
-from orchestrator.result.comparison import Comparison, compare, decided
+from orchestrator.result.compare.comparison import Comparison, compare, decided
 from orchestrator.result.measurement import Measurement
 
 Ended = Literal["decided", "rounds", "budget", "noise"]

@@ -12,9 +12,9 @@ from orchestrator.experiment.attempt import Attempt
 from orchestrator.experiment.plan import Kind, Plan, PlannedCase
 from orchestrator.experiment.prepare import runs_on
 from orchestrator.experiment.runner import Runner, Surroundings
+from orchestrator.machine.facts import observe
 from orchestrator.pipeline import Prepared
 from orchestrator.recipe.load import LoadedRecipe
-from orchestrator.result.machine import observe
 from orchestrator.workspace import lock
 
 OnAttempt = Callable[[Attempt], None]

@@ -7,8 +7,8 @@ from pydantic import Field
 from orchestrator.experiment.plan import Kind
 from orchestrator.experiment.sweep import Sweep, SweptCase
 from orchestrator.piece import Piece
+from orchestrator.result.compare.statistics import Summary, summarise
 from orchestrator.result.schema import Failure
-from orchestrator.result.statistics import Summary, summarise
 
 # What people compare; all other figures are in the results.
 FIGURES = ("generation_per_second", "prompt_per_second", "load_ms", "peak_memory_bytes")

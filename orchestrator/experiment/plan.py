@@ -14,8 +14,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError
 
 from orchestrator.errors import LcppError
+from orchestrator.machine.facts import Machine
 from orchestrator.piece import Piece
-from orchestrator.result.machine import Machine
 from orchestrator.result.schema import Failure
 from orchestrator.workspace import Workspace, write_atomic
 

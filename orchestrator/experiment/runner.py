@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from orchestrator.drive.command import Command
-from orchestrator.drive.guard import Guard
 from orchestrator.drive.session import OnOutput
 from orchestrator.errors import Interrupted, LcppError, OutputLostError, WorkspaceError
 from orchestrator.experiment import attempt, plan
@@ -16,6 +15,7 @@ from orchestrator.experiment.attempt import Attempt
 from orchestrator.experiment.order import Slot
 from orchestrator.experiment.pace import Pace
 from orchestrator.experiment.plan import Plan
+from orchestrator.noise.guard import Guard
 from orchestrator.pipeline import Outcome, Prepared, execute
 from orchestrator.progress import Progress, Silent
 from orchestrator.result.measurement import Measurement

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from hashlib import sha256
 from math import prod
 
-from orchestrator.recipe.document import Items, Node, Scalar, Table
+from orchestrator.recipe.document.problem import Malformed, Place, Problem, visible
+from orchestrator.recipe.document.suggest import did_you_mean
+from orchestrator.recipe.document.tree import Items, Node, Scalar, Table
+from orchestrator.recipe.document.value import is_nothing, plain_value, written
 from orchestrator.recipe.overrides import Setting, is_within, node_at, shape_at
-from orchestrator.recipe.problem import Malformed, Place, Problem, visible
-from orchestrator.recipe.schema import SAME_FOR_ALL, Plan
-from orchestrator.recipe.shape import Leaf, Shape
-from orchestrator.recipe.suggest import did_you_mean
-from orchestrator.recipe.value import is_nothing, plain_value, written
+from orchestrator.recipe.schema.recipe import SAME_FOR_ALL, Plan
+from orchestrator.recipe.schema.shape import Leaf, Shape
 
 MAX_CASES = 10_000
 _LABEL_CHARACTERS = 80

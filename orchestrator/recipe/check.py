@@ -9,12 +9,12 @@ from typing import TypeVar
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from orchestrator.recipe.document import Items, Node, Scalar, Table
-from orchestrator.recipe.problem import Place, Problem, visible
-from orchestrator.recipe.schema import FORMAT_VERSION, Plan, Recipe, Spec
-from orchestrator.recipe.shape import ANYTHING, DictOf, Fields, Leaf, ListOf, Shape, Variants, recipe_shape
-from orchestrator.recipe.suggest import did_you_mean, unknown_key
-from orchestrator.recipe.value import found, plain_value, scalar_value
+from orchestrator.recipe.document.problem import Place, Problem, visible
+from orchestrator.recipe.document.suggest import did_you_mean, unknown_key
+from orchestrator.recipe.document.tree import Items, Node, Scalar, Table
+from orchestrator.recipe.document.value import found, plain_value, scalar_value
+from orchestrator.recipe.schema.recipe import FORMAT_VERSION, Plan, Recipe, Spec
+from orchestrator.recipe.schema.shape import ANYTHING, DictOf, Fields, Leaf, ListOf, Shape, Variants, recipe_shape
 
 # Words are put together only for so many, since «did you mean» takes time and nobody reads thousands.
 _TRANSLATED = 500

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from orchestrator.recipe.schema import RunSpec
+from orchestrator.recipe.schema.recipe import RunSpec
 
 # What llama-cli keeps free in the context, and what a chat template that lcpp does not render may add: at the
 # beginning, and to each prompt of a session.

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from orchestrator.errors import RecipeError
+from orchestrator.recipe.document.problem import visible
 from orchestrator.recipe.loaded import LoadedRecipe
 from orchestrator.recipe.matrix import load_cases
-from orchestrator.recipe.problem import visible
 
 __all__ = ["LoadedRecipe", "load"]
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.errors import RecipeError
-from orchestrator.recipe.document import Items, Node, Scalar, Table, compose, place_in
-from orchestrator.recipe.problem import Malformed, Place, Problem, recipe_error, visible
-from orchestrator.recipe.schema import Recipe, RunSpec
-from orchestrator.recipe.suggest import close_to
+from orchestrator.recipe.document.problem import Malformed, Place, Problem, recipe_error, visible
+from orchestrator.recipe.document.suggest import close_to
+from orchestrator.recipe.document.tree import Items, Node, Scalar, Table, compose, place_in
+from orchestrator.recipe.schema.recipe import Recipe, RunSpec
 
 MAX_FILE_BYTES = 8 * 1024 * 1024
 MAX_PROMPT_BYTES = 4_000_000

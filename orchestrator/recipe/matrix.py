@@ -10,10 +10,10 @@ from pathlib import Path
 
 from orchestrator.recipe.axes import Axis, Choice, axes_of, choices, is_fixed
 from orchestrator.recipe.check import check, check_plan
-from orchestrator.recipe.document import Table
+from orchestrator.recipe.document.problem import Malformed, Problem, recipe_error, visible
+from orchestrator.recipe.document.tree import Table
 from orchestrator.recipe.loaded import LoadedRecipe, Source, Texts, finish, read_source
 from orchestrator.recipe.overrides import Setting, apply, is_within, read_overrides
-from orchestrator.recipe.problem import Malformed, Problem, recipe_error, visible
 
 # Each case is checked and hashed with all its text.
 MAX_BYTES_IN_ALL = 1_000_000_000

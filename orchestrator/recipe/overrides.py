@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 
-from orchestrator.recipe.document import Entry, Node, Scalar, Table, compose
-from orchestrator.recipe.problem import Malformed, Place, Problem, visible
-from orchestrator.recipe.shape import DictOf, Fields, Leaf, Shape, Variants, recipe_shape
-from orchestrator.recipe.suggest import unknown_key
-from orchestrator.recipe.value import chosen, is_nothing
+from orchestrator.recipe.document.problem import Malformed, Place, Problem, visible
+from orchestrator.recipe.document.suggest import unknown_key
+from orchestrator.recipe.document.tree import Entry, Node, Scalar, Table, compose
+from orchestrator.recipe.document.value import chosen, is_nothing
+from orchestrator.recipe.schema.shape import DictOf, Fields, Leaf, Shape, Variants, recipe_shape
 
 
 @dataclass(frozen=True, kw_only=True)

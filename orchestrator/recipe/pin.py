@@ -18,9 +18,9 @@ from pathlib import Path
 import yaml
 
 from orchestrator.errors import RecipeError
+from orchestrator.recipe.document.problem import visible
 from orchestrator.recipe.loaded import LoadedRecipe
 from orchestrator.recipe.matrix import Cases, load_cases
-from orchestrator.recipe.problem import visible
 
 Scalar = str | int
 # What other YAML readers would take for a number or a truth value.

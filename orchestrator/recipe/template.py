@@ -6,7 +6,7 @@ import re
 from string import Template
 
 from orchestrator.errors import UsageError
-from orchestrator.recipe.schema import DEFAULT_REF, FORMAT_VERSION
+from orchestrator.recipe.schema.recipe import DEFAULT_REF, FORMAT_VERSION
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.report.verdicts import MARGIN, Change, change
+from orchestrator.result.compare.statistics import Summary, summarise
 from orchestrator.result.limits import told
 from orchestrator.result.measurement import Measurement
 from orchestrator.result.memory_fit import MemoryFit
 from orchestrator.result.schema import Result
-from orchestrator.result.statistics import Summary, summarise
 
 RATES = {"generation_per_second": "token generation", "prompt_per_second": "prompt processing"}
 MAIN_RATE = "generation_per_second"

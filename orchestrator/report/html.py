@@ -14,7 +14,7 @@ from markupsafe import Markup
 from orchestrator.report import excerpt, plots, svg, words
 from orchestrator.report.content import RATES, Report, Run, name_of
 from orchestrator.report.palette import DARK, LIGHT
-from orchestrator.visible import visible
+from orchestrator.text.visible import visible
 
 MAX_BYTES = 2_000_000
 # Characters of each run's texts; the first with which the page is small enough is taken.

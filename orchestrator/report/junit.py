@@ -5,7 +5,7 @@ from __future__ import annotations
 from xml.etree import ElementTree
 
 from orchestrator.report.content import Report, Run, name_of
-from orchestrator.visible import visible
+from orchestrator.text.visible import visible
 
 _MAX_TEXT = 4000
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from orchestrator.report import words
 from orchestrator.report.content import RATES, Report
-from orchestrator.result.statistics import Summary
-from orchestrator.visible import visible
+from orchestrator.result.compare.statistics import Summary
+from orchestrator.text.visible import visible
 
 _MAX_CELL = 200
 # What Markdown, or the HTML in it, could read as more than a letter; a URL or a mention would become a link by itself.

@@ -25,7 +25,7 @@ from matplotlib.ticker import MaxNLocator
 
 from orchestrator.report.content import RATES, Case, History, Matrix, MemoryRow, Point, Series, ends, name_of
 from orchestrator.report.palette import LIGHT, MARKS, Palette
-from orchestrator.visible import visible
+from orchestrator.text.visible import visible
 
 View = Literal["date", "commit"]
 MAX_SERIES = 6

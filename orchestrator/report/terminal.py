@@ -10,8 +10,8 @@ from rich.text import Text
 from orchestrator.report import words
 from orchestrator.report.content import MAIN_RATE, RATES, History, Matrix, Report, ends
 from orchestrator.report.verdicts import Change
-from orchestrator.result.statistics import Summary
-from orchestrator.visible import visible
+from orchestrator.result.compare.statistics import Summary
+from orchestrator.text.visible import visible
 
 _TONES = {"ok": "green", "bad": "bold red"}
 _MAX_PLOTS = 4

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orchestrator.errors import IncomparableError
-from orchestrator.result.comparison import MARGIN, Comparison, FigureComparison, compare
+from orchestrator.result.compare.comparison import MARGIN, Comparison, FigureComparison, compare
+from orchestrator.result.compare.statistics import MINIMUM_RUNS
 from orchestrator.result.measurement import Measurement
-from orchestrator.result.statistics import MINIMUM_RUNS
 
 __all__ = ["MARGIN", "Change", "change"]
 

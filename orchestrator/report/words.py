@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterator
 
-from orchestrator.drive.noise import Noise
+from orchestrator.noise.document import Noise
 from orchestrator.report.content import Run, ends
-from orchestrator.result.statistics import Summary
+from orchestrator.result.compare.statistics import Summary
 
 NOTHING = "–"
 

@@ -10,7 +10,7 @@ from orchestrator.drive.transcript import Transcript
 from orchestrator.errors import DriveError, LcppError
 from orchestrator.parse.record import Record, SlotTiming, Timing
 from orchestrator.parse.slots import parse_slot_timings
-from orchestrator.recipe.schema import Program, RunSpec
+from orchestrator.recipe.schema.recipe import Program, RunSpec
 from orchestrator.result import outcome
 from orchestrator.result.schema import AnswerResult, Measured
 

@@ -8,7 +8,7 @@ from pydantic import Field
 from orchestrator.drive.command import Command
 from orchestrator.parse.record import BatchedTest, BenchTest, Record
 from orchestrator.piece import Piece
-from orchestrator.recipe.schema import RunSpec
+from orchestrator.recipe.schema.recipe import RunSpec
 
 # The words of all eras for on and off; `auto` says nothing of what came of it.
 _SWITCH = {

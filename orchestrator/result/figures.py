@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from orchestrator.parse.record import BatchedTest, BenchTest, Buffer, Record, Timing
-from orchestrator.recipe.schema import ExpectSpec
+from orchestrator.recipe.schema.recipe import ExpectSpec
 from orchestrator.result.schema import Check, Measured
 
 _REGEX_LIMIT_S = 2.0

@@ -13,8 +13,8 @@ from orchestrator.result.measurement import Measurement
 
 if TYPE_CHECKING:
     # Only for the types: the schema is slow to import, and readers of the store do without it.
-    from orchestrator.engine.manifest import Manifest
-    from orchestrator.result.machine import Machine
+    from orchestrator.engine.build.manifest import Manifest
+    from orchestrator.machine.facts import Machine
     from orchestrator.result.schema import Result
 
 # The parts of a recipe that bear on what is measured.

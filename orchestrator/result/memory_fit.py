@@ -4,9 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from orchestrator.model.available import Available
-from orchestrator.model.memory import Estimate
-from orchestrator.model.memory_verdict import State
+from orchestrator.machine.memory import Available
+from orchestrator.model.memory.estimate import Estimate
+from orchestrator.model.memory.verdict import State
 from orchestrator.parse.record import Buffer, Record
 from orchestrator.piece import Piece
 

@@ -9,7 +9,7 @@ from orchestrator.drive.transcript import Transcript
 from orchestrator.errors import DriveError, Interrupted, LcppError, OutputLostError
 from orchestrator.parse.answer import SIMPLE_TIMES_NOTHING
 from orchestrator.parse.record import Record
-from orchestrator.recipe.schema import Program, RunSpec
+from orchestrator.recipe.schema.recipe import Program, RunSpec
 
 _ERRORS_SHOWN = 4
 _SIGNALS = {

@@ -8,14 +8,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from orchestrator.drive.noise import Noise
-from orchestrator.engine.manifest import Manifest
+from orchestrator.engine.build.manifest import Manifest
+from orchestrator.machine.facts import Machine
+from orchestrator.noise.document import Noise
 from orchestrator.parse.record import Record
 from orchestrator.piece import Piece
-from orchestrator.recipe.schema import Program, Recipe
+from orchestrator.recipe.schema.recipe import Program, Recipe
 from orchestrator.result.differences import Difference
 from orchestrator.result.limits import Limits
-from orchestrator.result.machine import Machine
 from orchestrator.result.memory_fit import MemoryFit
 
 FORMAT_VERSION = 1

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from orchestrator.limits.known import MachineLimits, Name, ThreadLimits
-from orchestrator.model.memory_settings import Settings
-from orchestrator.model.memory_shape import Shape
-from orchestrator.model.work import Arithmetic, Span, Work, generated, prompt
+from orchestrator.machine.limits.known import MachineLimits, Name, ThreadLimits
+from orchestrator.model.memory.settings import Settings
+from orchestrator.model.memory.shape import Shape
+from orchestrator.model.memory.work import Arithmetic, Span, Work, generated, prompt
 from orchestrator.parse.record import BatchedTest, BenchTest, Record
 from orchestrator.result.limits import GenerationLimits, Limits, PromptLimits
 from orchestrator.result.schema import AnswerResult, Measured

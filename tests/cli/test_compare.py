@@ -13,7 +13,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from orchestrator.result.comparison import json_schema
+from orchestrator.result.compare.comparison import json_schema
 from tests.experiment.conftest import lab, shared  # noqa: F401 - fixtures
 from tests.experiment.lab import Lab
 

@@ -9,14 +9,14 @@ from typing import Any, get_args
 import pytest
 
 from orchestrator.drive.command import Command, compose
-from orchestrator.engine.build import Engine
-from orchestrator.engine.checkout import Checkout
+from orchestrator.engine.build.build import Engine
+from orchestrator.engine.build.manifest import CompilerFacts, CompilersUsed, Manifest, ProgramFile
 from orchestrator.engine.dialect import Layout, dialect_for
-from orchestrator.engine.manifest import CompilerFacts, CompilersUsed, Manifest, ProgramFile
+from orchestrator.engine.source.checkout import Checkout
 from orchestrator.errors import UsageError
-from orchestrator.model.fetch import Model
-from orchestrator.model.summary import HeaderSummary
-from orchestrator.recipe.schema import Program, RunSpec
+from orchestrator.model.gguf.summary import HeaderSummary
+from orchestrator.model.source.fetch import Model
+from orchestrator.recipe.schema.recipe import Program, RunSpec
 
 TEMPLATE = (
     "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}{% if add_generation_prompt %}[bot]{% endif %}"

@@ -10,7 +10,7 @@ import pytest
 from orchestrator.drive.conversation import SessionCommand, check_session, compose_session
 from orchestrator.engine.dialect import dialect_for
 from orchestrator.errors import UsageError
-from orchestrator.recipe.schema import RunSpec
+from orchestrator.recipe.schema.recipe import RunSpec
 from tests.drive.test_command import MODEL, engine
 
 WITH_BOS = replace(MODEL, header=replace(MODEL.header, add_bos=True))

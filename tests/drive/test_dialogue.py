@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from orchestrator.drive import threads
 from orchestrator.drive.dialogue import Dialogue, Exchange, typing, unsayable
 from orchestrator.drive.session import Limits, Session
 from orchestrator.drive.transcript import Transcript
 from orchestrator.engine.dialect import Talk, dialect_for, talk_with
+from orchestrator.machine import threads
 
 PROGRAM = Path(__file__).with_name("interactive.py")
 ENOUGH = Limits(timeout_s=30, idle_timeout_s=20, max_output_bytes=10_000_000)

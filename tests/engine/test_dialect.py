@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.engine.dialect import Layout, Value, bounds_from_sources, dialect_for, estimate_build, groups, when
 from orchestrator.errors import UsageError
-from orchestrator.recipe.schema import Program
+from orchestrator.recipe.schema.recipe import Program
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.engine import diagnosis, machine, toolchain, upstream
-from orchestrator.recipe.schema import DEFAULT_REF
+from orchestrator.engine.build import diagnosis, toolchain
+from orchestrator.engine.source import upstream
+from orchestrator.machine import build_host as machine
+from orchestrator.recipe.schema.recipe import DEFAULT_REF
 
 
 @pytest.mark.parametrize("ref", [DEFAULT_REF, DEFAULT_REF[:7], "b3642"])

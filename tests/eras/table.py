@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from orchestrator.engine.dialect import dialect_for
-from orchestrator.recipe.schema import Program
+from orchestrator.recipe.schema.recipe import Program
 from tests.eras.upstream import COMMITS, ERAS, Commit, Era, era_of
 from tests.eras.walk import LOSES_ITS_END
 

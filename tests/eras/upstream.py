@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import Literal
 
-from orchestrator.recipe.schema import DEFAULT_REMOTE
+from orchestrator.recipe.schema.recipe import DEFAULT_REMOTE
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from orchestrator.drive.disturbance import Thresholds
-from orchestrator.drive.guard import Guard
 from orchestrator.experiment.adaptive import Compared, Effort, compare_now
 from orchestrator.experiment.attempt import Attempt
 from orchestrator.experiment.prepare import Preparing
 from orchestrator.experiment.runner import Surroundings
 from orchestrator.experiment.sides import sides
 from orchestrator.experiment.sweep import Sweep, sweep
+from orchestrator.noise.disturbance import Thresholds
+from orchestrator.noise.guard import Guard
 from orchestrator.recipe.matrix import load_cases
 from orchestrator.result.schema import Result
 from orchestrator.workspace import Workspace

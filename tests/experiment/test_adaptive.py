@@ -10,7 +10,7 @@ from orchestrator.experiment.prepare import Preparing
 from orchestrator.experiment.selftest import selftest
 from orchestrator.experiment.sides import sides
 from orchestrator.recipe.load import load
-from orchestrator.result.statistics import MINIMUM_RUNS
+from orchestrator.result.compare.statistics import MINIMUM_RUNS
 from tests.experiment.lab import ALWAYS_DISTURBED, Lab
 
 ONE, TWO = ("run.n_threads=1",), ("run.n_threads=2",)

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from orchestrator.model.gguf_types import TensorType, tensor_types
-from orchestrator.model.header import Header, Tensor, Value
+from orchestrator.model.gguf.header import Header, Tensor, Value
+from orchestrator.model.gguf.types import TensorType, tensor_types
 
 _ALIGNMENT = 32
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.recipe.load import LoadedRecipe
-from orchestrator.recipe.schema import HubModel, PackageModel, PathModel
+from orchestrator.recipe.schema.recipe import HubModel, PackageModel, PathModel
 
 Load = Callable[..., LoadedRecipe]
 Problems = Callable[..., list[str]]

@@ -6,7 +6,7 @@ import datetime
 import random
 from pathlib import Path
 
-from orchestrator.drive.noise import Noise
+from orchestrator.noise.document import Noise
 from orchestrator.report.content import Report, Run, build_report
 from orchestrator.result.measured_result import measurement
 from orchestrator.result.schema import Check, Failure, Part, Result

@@ -18,7 +18,7 @@ from xml.etree import ElementTree
 import pytest
 from rich.console import Console
 
-from orchestrator.drive.noise import Noise
+from orchestrator.noise.document import Noise
 from orchestrator.report import excerpt, junit, markdown, plots, svg, terminal
 from orchestrator.report import html as page
 from orchestrator.report.content import Report, Run, build_report

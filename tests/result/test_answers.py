@@ -11,7 +11,7 @@ from orchestrator.drive.dialogue import Exchange
 from orchestrator.drive.transcript import Transcript
 from orchestrator.errors import DriveError, Interrupted
 from orchestrator.parse.record import Coverage, Record
-from orchestrator.recipe.schema import RunSpec
+from orchestrator.recipe.schema.recipe import RunSpec
 from orchestrator.result.answers import answers, failure, total
 from orchestrator.result.schema import Measured
 

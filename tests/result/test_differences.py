@@ -21,7 +21,7 @@ from orchestrator.parse.record import (
     Record,
     SystemInfo,
 )
-from orchestrator.recipe.schema import Program, RunSpec
+from orchestrator.recipe.schema.recipe import Program, RunSpec
 from orchestrator.result.differences import Difference, differences
 
 TRANSCRIPTS = Path(__file__).parents[1] / "data" / "transcripts"

@@ -7,7 +7,7 @@ import pytest
 from orchestrator.engine.dialect import Layout
 from orchestrator.parse.parser import parse_run
 from orchestrator.parse.record import Record
-from orchestrator.recipe.schema import ExpectSpec
+from orchestrator.recipe.schema.recipe import ExpectSpec
 from orchestrator.result.figures import check, measure
 
 COMPLETION = (

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.model.available import Available
-from orchestrator.model.memory import Estimate
+from orchestrator.machine.memory import Available
+from orchestrator.model.memory.estimate import Estimate
 from orchestrator.parse.parser import parse_log
 from orchestrator.result.memory_fit import MemoryFit, compare
 from orchestrator.result.memory_history import past_runs, summarise

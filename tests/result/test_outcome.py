@@ -13,7 +13,7 @@ from orchestrator.drive.transcript import Transcript
 from orchestrator.engine.dialect import Layout
 from orchestrator.errors import DriveError, Interrupted, LcppError, OutputLostError
 from orchestrator.parse.parser import parse_run
-from orchestrator.recipe.schema import Program, RunSpec
+from orchestrator.recipe.schema.recipe import Program, RunSpec
 from orchestrator.result.outcome import failure
 
 WELL = Transcript(

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.limits.known import MachineLimits
-from orchestrator.model.memory_settings import settings_of
-from orchestrator.model.memory_shape import shape_of
+from orchestrator.machine.limits.known import MachineLimits
+from orchestrator.model.memory.settings import settings_of
+from orchestrator.model.memory.shape import shape_of
 from orchestrator.parse.record import BatchedTest, BenchTest, Coverage, Perplexity, Record, SystemInfo
-from orchestrator.recipe.schema import RunSpec
+from orchestrator.recipe.schema.recipe import RunSpec
 from orchestrator.result.limits import Limits, told
 from orchestrator.result.schema import AnswerResult, Measured
 from orchestrator.result.share import HOW_TO_MEASURE, limits
-from tests.limits.machines import machine
+from tests.machine.limits.machines import machine
 from tests.model.model_shapes import SHAPES, header_of
 
 RECORD = Record(

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from orchestrator.errors import ModelError
+from orchestrator.model.check.verdict import judge
 from orchestrator.model.dummy.plan import Plan, plan_like
 from orchestrator.model.dummy.presets import preset_of_file, preset_plan
 from orchestrator.model.dummy.store import DEFAULT_LIMIT_BYTES, keep
-from orchestrator.model.fetch import Model
-from orchestrator.model.opened import open_model
-from orchestrator.model.verdict import judge
+from orchestrator.model.source.fetch import Model
+from orchestrator.model.source.opened import open_model
 from orchestrator.progress import Progress
-from orchestrator.recipe.schema import HubModel, ModelSpec, PackageModel
+from orchestrator.recipe.schema.recipe import HubModel, ModelSpec, PackageModel
 from orchestrator.workspace import Workspace
 
 SOURCE = "dummy"

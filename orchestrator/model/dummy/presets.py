@@ -12,7 +12,7 @@ from orchestrator.model.dummy.metadata import Coding, Pair, integer, real, truth
 from orchestrator.model.dummy.mix import MIXES, MixFacts, check_mix, tensor_type
 from orchestrator.model.dummy.plan import Plan, make_plan
 from orchestrator.model.dummy.vocabulary import VocabularySpec, find_vocabulary, read_vocabulary
-from orchestrator.recipe.suggest import did_you_mean
+from orchestrator.recipe.document.suggest import did_you_mean
 from orchestrator.workspace import Workspace
 
 _CODING = Coding(3)

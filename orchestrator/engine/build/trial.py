@@ -1,0 +1,94 @@
+"""Running a built program once, so that an illegal instruction or a missing library shows up now and explained."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from orchestrator import process
+from orchestrator.errors import BuildError
+from orchestrator.recipe.schema.recipe import Program
+
+# What makes a program say something and end. llama-simple has neither --version nor, later, --help: without
+# arguments it prints its usage, or (b3087 to b3902) misses its default model; both exit with 1.
+_ARGUMENTS: Mapping[Program, tuple[str, ...]] = {
+    "llama-simple": (),
+    "llama-bench": ("--help",),
+    "llama-cli": ("--version",),
+    "llama-completion": ("--version",),
+    "llama-batched-bench": ("--help",),
+    "llama-perplexity": ("--help",),
+}
+_VERSION = re.compile(r"^version: .+$(?:\n^built with .+$)?", re.MULTILINE)
+_MISSING = re.compile(r"error while loading shared libraries: (\S+):|Error loading shared library (\S+):")
+_TIMEOUT_S = 30.0
+
+
+def run(file: Path, program: Program, environment: Mapping[str, str], *, timeout_s: float = _TIMEOUT_S) -> str | None:
+    """Run `file` once and return what it says of its version (None: it does not say).
+
+    Raises:
+        BuildError: it does not start, dies, or hangs; with the cause and what to do.
+    """
+    try:
+        # In an empty folder: old programs look for a model in theirs, and write logs there.
+        with tempfile.TemporaryDirectory(prefix="lcpp-trial-") as empty:
+            argv = [str(file), *_ARGUMENTS[program]]
+            done = process.run(argv, cwd=Path(empty), env=environment, timeout_s=timeout_s)
+    except subprocess.TimeoutExpired as error:
+        raise BuildError(
+            f"{file.name} was built, but does not end when asked for its version ({timeout_s:.0f} s)",
+            where=str(file),
+            hint="run it by hand to see what it waits for",
+        ) from error
+    except OSError as error:
+        raise BuildError(
+            f"{file.name} was built, but does not start: {error.strerror}",
+            where=str(file),
+            hint="vendor may lie on a file system that runs no programs (noexec): choose another with LCPP_VENDOR",
+        ) from error
+    said = f"{done.stdout}\n{done.stderr}".strip()
+    if done.returncode < 0:
+        raise _died(file, -done.returncode)
+    if missing := _MISSING.search(said):
+        raise BuildError(
+            f"{file.name} was built, but does not start: the shared library {missing[1] or missing[2]} is missing",
+            where=str(file),
+            hint="install the package that has this library, or leave out the build option that asked for it",
+        )
+    if done.returncode not in (0, 1) or not said:
+        tail = "".join(f"\n    {line}" for line in said.splitlines()[-4:])
+        raise BuildError(
+            f"{file.name} was built, but fails when it is run (exit code {done.returncode}):{tail}",
+            where=str(file),
+            hint="run it by hand to see more; `lcpp engine remove` and a new setup build it afresh",
+        )
+    return version_in(said)
+
+
+def version_in(text: str) -> str | None:
+    """The lines of `text` in which a program names its version; None when there are none."""
+    found = _VERSION.search(text)
+    return found[0] if found else None
+
+
+def _died(file: Path, number: int) -> BuildError:
+    try:
+        name = signal.Signals(number).name
+    except ValueError:
+        name = f"signal {number}"
+    hint = "run it by hand under a debugger; another commit or compiler may build a program that works"
+    if number == signal.SIGILL:
+        return BuildError(
+            f"{file.name} was built, but this CPU does not know an instruction in it (SIGILL)",
+            where=str(file),
+            hint="the compiler took the CPU for a better one (virtual machines do this): build with "
+            "`engine.options: {GGML_NATIVE: false}` and `engine.build: cmake`",
+        )
+    if number == signal.SIGKILL:
+        hint = "something killed it, most often for lack of memory: free memory, then run it again"
+    return BuildError(f"{file.name} was built, but dies when it is run ({name})", where=str(file), hint=hint)

@@ -1,0 +1,110 @@
+"""What is known of this machine's limits: measured once, kept in the workspace."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError
+
+from orchestrator.machine import build_host as machine
+from orchestrator.machine.memory import available
+from orchestrator.piece import Piece
+from orchestrator.workspace import Workspace, write_atomic
+
+Name = Literal["memory", "f32", "int8"]
+
+_GIB = 2**30
+_MAX_FILE_BYTES = 4 * 2**20
+
+
+class Rate(Piece):
+    """A rate over several passes. What disturbs a pass only slows it, so the best is nearest to the limit."""
+
+    best: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    median: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    lowest: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    n_passes: Annotated[int, Field(ge=1, description="That count: nothing else took CPU time from them.")]
+    kernel: Annotated[str, Field(description="The way of doing it that was best.")]
+
+
+class ThreadLimits(Piece):
+    """With so many threads: bytes read from memory a second, multiply-adds a second."""
+
+    n_threads: Annotated[int, Field(ge=1)]
+    memory: Rate | None
+    f32: Rate | None
+    int8: Rate | None
+
+    def rate(self, name: Name) -> Rate | None:
+        """One of the three by its name."""
+        return {"memory": self.memory, "f32": self.f32, "int8": self.int8}[name]
+
+
+class MachineLimits(Piece):
+    """What this machine can do at most."""
+
+    lcpp_limits: Literal[1] = 1
+    cpu_model: str
+    architecture: str
+    n_cpu: Annotated[int, Field(ge=1, description="CPUs that lcpp may use.")]
+    memory_bytes: int
+    cache_bytes: Annotated[int | None, Field(description="The last level of the CPU's cache, all of it together.")]
+    array_bytes: Annotated[int, Field(description="How much memory was read, again and again.")]
+    compiler: str
+    flags: tuple[str, ...]
+    int8_kind: Annotated[str | None, Field(description="The instructions of the products of 8-bit integers.")]
+    f32_kind: Annotated[str | None, Field(description="The width of the registers.")]
+    measured_at: Annotated[str, Field(description="UTC, ISO 8601.")]
+    threads: Annotated[tuple[ThreadLimits, ...], Field(min_length=1)]
+    missing: Annotated[dict[str, str], Field(description="For `memory`, `f32`, `int8`, where None: why.")] = {}
+    disturbed: Annotated[
+        tuple[str, ...], Field(description="Why the figures may be too low; empty when it was quiet.")
+    ] = ()
+
+    def best(self, name: Name) -> ThreadLimits | None:
+        """The number of threads that was best at `name`; None: not known of any."""
+        known = [(rate.best, one) for one in self.threads if (rate := one.rate(name)) is not None]
+        return max(known, key=lambda pair: pair[0])[1] if known else None
+
+    def with_threads(self, n_threads: int) -> ThreadLimits | None:
+        """What was measured with just so many threads."""
+        return next((one for one in self.threads if one.n_threads == n_threads), None)
+
+
+def usable_cpus() -> int:
+    """CPUs that a program of ours may use at once."""
+    return machine.cores()
+
+
+def known_at(workspace: Workspace) -> Path:
+    """Where the limits of this machine are kept. Machines with equal CPUs and memory share them."""
+    cpu = machine.cpu()
+    inputs = [cpu.model, cpu.flags_digest, usable_cpus(), round(available().total_bytes / _GIB)]
+    digest = hashlib.sha256(json.dumps(inputs).encode()).hexdigest()[:16]
+    return workspace.limits / f"machine-{digest}.json"
+
+
+def known(workspace: Workspace) -> MachineLimits | None:
+    """The limits of this machine, if they were measured; None also when what was kept cannot be read."""
+    path = known_at(workspace)
+    try:
+        if path.stat().st_size > _MAX_FILE_BYTES:
+            return None
+        return MachineLimits.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def keep(limits: MachineLimits, workspace: Workspace) -> bool:
+    """Keep what was measured on this machine. False: an earlier measurement was not disturbed, this one was, and the
+    earlier one stays.
+
+    Raises:
+        WorkspaceError: the disk refuses.
+    """
+    earlier = known(workspace)
+    if limits.disturbed and earlier is not None and not earlier.disturbed:
+        return False
+    write_atomic(known_at(workspace), limits.model_dump_json(indent=1) + "\n")
+    return True

@@ -1,0 +1,100 @@
+"""The check before a run: from a recipe's model, of which only the header is read, to a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from orchestrator.machine.memory import available, cpu_features
+from orchestrator.model.check import kept
+from orchestrator.model.memory.estimate import Estimate, estimate
+from orchestrator.model.memory.kept_shape import keep_shape, recall_shape
+from orchestrator.model.memory.settings import Settings, settings_of
+from orchestrator.model.memory.shape import Shape, shape_of
+from orchestrator.model.memory.verdict import Fit, fit
+from orchestrator.model.source.opened import open_model
+from orchestrator.progress import Progress
+from orchestrator.recipe.schema.recipe import ModelSpec, OptionValue, Program, RunSpec
+from orchestrator.workspace import Workspace
+
+# Build options that keep the CPU backend from rearranging weights.
+_REPACK_OPTIONS = ("GGML_CPU_REPACK", "GGML_CPU_AARCH64")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemoryCheck:
+    """What was judged, and how. `ran` gives the estimate of the run as it really was."""
+
+    shape: Shape
+    settings: Settings
+    fit: Fit
+
+    def ran(self, *, n_ctx: int | None, n_prompt: int | None, n_gen: int | None) -> Estimate:
+        """The estimate for what the command asked for and the tokens that were really processed (None: as guessed).
+
+        Only the peak depends on the tokens; the loader's figures depend on n_ctx.
+        """
+        now = self.settings
+        return estimate(
+            self.shape,
+            replace(
+                now,
+                n_ctx=n_ctx or now.n_ctx,
+                n_prompt=n_prompt or now.n_prompt,
+                n_gen=now.n_gen if n_gen is None else n_gen,
+            ),
+        )
+
+
+def read_shape(spec: ModelSpec, workspace: Workspace, progress: Progress, *, base: Path) -> Shape:
+    """The shape of the model that `spec` names; of a model on the hub nothing but the header is fetched.
+
+    Of files on this disk it is read once, and kept.
+
+    Args:
+        base: the folder that a relative `path` counts from.
+
+    Raises:
+        ModelError, PackageIndexError, WorkspaceError: the header cannot be had, or is not sound.
+    """
+    with open_model(spec, workspace, progress, base=base) as opened:
+        paths = [part.path for part in opened.parts if part.path is not None]
+        if len(paths) < len(opened.parts):
+            return shape_of(opened.headers())
+        files = [kept.identity(path) for path in paths]
+        shape = recall_shape(files, workspace)
+        if shape is None:
+            shape = shape_of(opened.headers())
+            keep_shape(shape, files, workspace)
+        return shape
+
+
+def check_memory(
+    run: RunSpec,
+    shape: Shape,
+    *,
+    build: int,
+    program: Program,
+    prompt_bytes: int,
+    session_bytes: Collection[int] = (),
+    options: Mapping[str, OptionValue] | None = None,
+) -> MemoryCheck:
+    """Judge `run` of a model of that shape on this machine, now.
+
+    Args:
+        build: the llama.cpp's build number (`Dialect.build`).
+        prompt_bytes: how long the prompt is, or the longest of a session.
+        session_bytes: how long each prompt of a session is.
+        options: the build's options.
+    """
+    settings = settings_of(
+        run,
+        build=build,
+        program=program,
+        prompt_bytes=prompt_bytes,
+        session_bytes=session_bytes,
+        repack=not any((options or {}).get(name) is False for name in _REPACK_OPTIONS),
+        cpu=cpu_features(),
+    )
+    return MemoryCheck(shape=shape, settings=settings, fit=fit(shape, settings, available()))

@@ -1,0 +1,50 @@
+"""A model's shape, kept beside the verdict: the header of a large vocabulary takes a while to read."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import fields
+from types import MappingProxyType
+from typing import Any
+
+from orchestrator.errors import WorkspaceError
+from orchestrator.model.check import kept
+from orchestrator.model.memory.shape import Layer, Shape, Weight
+from orchestrator.workspace import Workspace
+
+
+def recall_shape(files: Sequence[kept.Identity], workspace: Workspace) -> Shape | None:
+    """The shape of the model that these files make; None: it is not known yet."""
+    found = kept.recall("shapes", files, workspace)
+    if found is None:
+        return None
+    try:
+        return _shape(found)
+    except (KeyError, TypeError):
+        # Damaged: reading the header again mends it.
+        return None
+
+
+def keep_shape(shape: Shape, files: Sequence[kept.Identity], workspace: Workspace) -> None:
+    """Keep it, where the disk lets us; `files` as they were before they were read."""
+    plain = {field.name: getattr(shape, field.name) for field in fields(shape)}
+    plain["layers"] = [{**vars(layer), "tensors": dict(layer.tensors)} for layer in shape.layers]
+    with contextlib.suppress(WorkspaceError):
+        kept.keep("shapes", files, plain, workspace)
+
+
+def _shape(plain: Any) -> Shape:
+    return Shape(
+        **{
+            **plain,
+            "layers": tuple(_layer(**layer) for layer in plain["layers"]),
+            "weights": tuple(Weight(*weight) for weight in plain["weights"]),
+            "sizes_of_parts": tuple(plain["sizes_of_parts"]),
+        }
+    )
+
+
+def _layer(*, tensors: dict[str, list[int]], **numbers: Any) -> Layer:
+    shapes = {name: tuple(extents) for name, extents in tensors.items()}
+    return Layer(tensors=MappingProxyType(shapes), **numbers)

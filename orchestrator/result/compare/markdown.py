@@ -1,0 +1,186 @@
+"""A comparison as Markdown for an issue. What strangers wrote stands in code spans, where it links and does nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from orchestrator.result.compare.comparable import Differing
+from orchestrator.result.compare.comparison import Comparison, FigureComparison, Side, TextComparison
+from orchestrator.result.compare.statistics import Summary
+from orchestrator.text.visible import visible
+
+_LONGEST = 200
+_MIB = 2**20
+# Beyond these a factor is clearer than a change in percent.
+_FACTOR = 3.0
+_TEXTS = {
+    "same": "A and B wrote the same text.",
+    "unsteady": "The same settings gave several texts: A {n_a}, B {n_b}.",
+    "different": "**A and B wrote different texts.**",
+}
+
+
+def markdown(comparison: Comparison) -> str:
+    """The comparison as GitHub's Markdown, ending with a line end."""
+    return "\n".join(_lines(comparison)) + "\n"
+
+
+def headline(comparison: Comparison) -> str:
+    """The verdict in one sentence of plain text without anything from strangers."""
+    main = comparison.main
+    if main is None:
+        return "Undecided: no figure was measured on both sides"
+    told = f"{main.label} {change(main)}"
+    if main.verdict == "undecided":
+        return f"Undecided: {told}; {main.why}"
+    if main.verdict == "same":
+        return f"B is the same as A within {_percent(comparison.margin)}: {told}"
+    return f"B {'takes' if main.verdict in ('less', 'more') else 'is'} {main.verdict} than A: {told}"
+
+
+def change(figure: FigureComparison) -> str:
+    """How B's figure differs from A's, with the interval: `-8.3 % (-9.9 % to -6.1 %)`; `?` where it is not known."""
+    ratio = figure.ratio
+    if ratio is None:
+        return "?"
+    ends = (ratio.ratio,) if ratio.low is None or ratio.high is None else (ratio.ratio, ratio.low, ratio.high)
+    as_factor = not 1 / _FACTOR < ratio.ratio < _FACTOR or max(ends) > 10
+    told = [f"×{end:.3g}" if as_factor else f"{(end - 1) * 100:+.1f} %" for end in ends]
+    told = ["0.0 %" if one in ("-0.0 %", "+0.0 %") else one for one in told]
+    return told[0] if len(told) == 1 else f"{told[0]} ({told[1]} to {told[2]})"
+
+
+def _lines(comparison: Comparison) -> Iterator[str]:
+    yield f"### {headline(comparison)}"
+    yield ""
+    yield from _figures(comparison)
+    yield ""
+    yield from _method(comparison)
+    yield ""
+    yield from _sides(comparison)
+    if comparison.environment:
+        yield ""
+        yield "Besides, these differ: " + "; ".join(_differing(one) for one in comparison.environment) + "."
+    text = _text(comparison.text)
+    if text:
+        yield ""
+        yield text
+    for note in comparison.notes:
+        yield ""
+        yield f"Note: {_escaped(note)}."
+
+
+def _figures(comparison: Comparison) -> Iterator[str]:
+    yield "| | A | B | B against A | verdict on B |"
+    yield "|---|--:|--:|--:|---|"
+    for one in comparison.figures:
+        unit = "MiB" if one.unit == "bytes" else one.unit
+        label = f"{one.label}, {unit}" if unit else one.label
+        name = f"**{label}**" if one.name == comparison.decides else label
+        a, b = (_summary(side, one.unit) for side in (one.a, one.b))
+        yield f"| {name} | {a} | {b} | {change(one)} | {one.verdict} |"
+
+
+def _summary(summary: Summary | None, unit: str) -> str:
+    if summary is None:
+        return "–"
+    scale = _MIB if unit == "bytes" else 1
+    median = _number(summary.median / scale)
+    return median if summary.spread is None else f"{median} ± {_number(summary.spread / scale)}"
+
+
+def _number(value: float) -> str:
+    """Four digits, without an exponent where a person would not write one."""
+    return f"{value:.0f}" if 1000 <= abs(value) < 1e9 else f"{value:.4g}"
+
+
+def _percent(share: float) -> str:
+    return f"{share * 100:.3g} %" if share < 10 else f"×{share + 1:.3g}"
+
+
+def _method(comparison: Comparison) -> Iterator[str]:
+    main = comparison.main
+    confidence = _percent(comparison.confidence)
+    if main is not None and main.ratio is not None:
+        ratio = main.ratio
+        runs = f"{ratio.n} rounds of one run each" if ratio.paired else f"{ratio.n_a} runs of A, {ratio.n_b} of B"
+        seen = "" if main.resolution is None else f" Such runs would show a change of {_percent(main.resolution)}."
+        yield f"{runs}; {confidence} intervals; margin {_percent(comparison.margin)}.{seen}"
+    else:
+        yield f"Margin {_percent(comparison.margin)}."
+
+
+def _sides(comparison: Comparison) -> Iterator[str]:
+    yield "| | A | B |"
+    yield "|---|---|---|"
+    a, b = comparison.a, comparison.b
+    rows = (
+        ("recipe", a.names, b.names),
+        ("model", a.models, b.models),
+        ("machine", a.machines, b.machines),
+        ("llama.cpp", _engines(a), _engines(b)),
+        ("program", a.programs, b.programs),
+    )
+    named = {one.key: one for one in comparison.differing if one.key not in ("machine", "model", "engine.commit")}
+    for label, of_a, of_b in rows:
+        yield f"| {label} | {_codes(of_a)} | {_codes(of_b)} |"
+    for key, one in named.items():
+        yield f"| {_code(key)} | {_codes(one.a)} | {_codes(one.b)} |"
+    yield f"| runs | {_counts(a)} | {_counts(b)} |"
+    yield f"| from | {_codes(_when(a))} | {_codes(_when(b))} |"
+
+
+def _engines(side: Side) -> tuple[str, ...]:
+    commits = tuple(commit[:12] for commit in side.commits)
+    return (*commits, *(f"b{number}" for number in side.build_numbers))
+
+
+def _when(side: Side) -> tuple[str, ...]:
+    return () if side.first_at is None else (side.first_at[:19],)
+
+
+def _counts(side: Side) -> str:
+    out = "".join(f", {n} {reason}" for reason, n in side.left_out.items())
+    why = f" ({_codes(side.disturbances)})" if side.disturbances else ""
+    return f"{side.n_counted} counted{out}{why}"
+
+
+def _differing(one: Differing) -> str:
+    return f"{_code(one.key)}: A {_codes(one.a)}, B {_codes(one.b)}"
+
+
+def _text(text: TextComparison) -> str:
+    if text.state == "unknown":
+        return f"The texts are not compared: {_escaped(text.why or '')}."
+    told = _TEXTS[text.state].format(n_a=text.n_a, n_b=text.n_b)
+    parts = text.difference
+    if parts is None:
+        return told
+    where = f"They part after {parts.position} characters, in line {parts.line}, column {parts.column}"
+    before = f", behind {_code(parts.before)}" if parts.before else ""
+    return f"{told} {where}{before}: A {_ending(parts.a)}, B {_ending(parts.b)}."
+
+
+def _ending(text: str) -> str:
+    return f"goes on {_code(text)}" if text else "ends"
+
+
+def _codes(values: Sequence[str]) -> str:
+    return ", ".join(_code(value) for value in values) if values else "–"
+
+
+def _code(text: str) -> str:
+    """`text` in a code span of a table cell: whole, and without power."""
+    shown = visible(text[:_LONGEST]).replace("\n", "␊").replace("\t", "␉").replace("\u2028", "␊").replace("\u2029", "␊")
+    if not shown.strip():
+        return "(blank)" if shown else "(empty)"
+    if "`" in shown or "|" in shown:
+        # Parsers do not agree on these two inside a code span inside a table; on character references they do.
+        return f"<code>{re.sub(r'[^A-Za-z0-9 ]', lambda one: f'&#{ord(one[0])};', shown)}</code>"
+    return f"` {shown} `" if shown[0] == " " or shown[-1] == " " else f"`{shown}`"
+
+
+def _escaped(text: str) -> str:
+    """Our own sentences: what Markdown would take for its own stays text; code spans are ours."""
+    return re.sub(r"([<>\[\]*_|#&])", r"\\\1", text)
