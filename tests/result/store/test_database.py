@@ -30,14 +30,14 @@ from tests.result.varied import REAL, document, result, write
 SAVER = """
 import sys
 from pathlib import Path
-from orchestrator.result import store
+from orchestrator.result.store import files
 from orchestrator.workspace import Workspace
 from tests.result.varied import result
 
 runs, first, count = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 for number in range(first, first + count):
     made = result(number)
-    store.save(made, Workspace(vendor=runs, runs=runs))
+    files.save(made, Workspace(vendor=runs, runs=runs))
     print(made.id, flush=True)
 """
 
