@@ -32,13 +32,11 @@ _SPLIT = "to split: issue 11"
 # By module: the room above that it imports.
 UPWARD: Mapping[tuple[str, str], str] = {
     ("machine.limits.measure", "noise"): "to move: the guard of a measurement",
-    ("machine.limits.probe", "engine"): "to move: the tools go down to the ground",
     ("parse.answer", "engine"): _MOVES,
     ("parse.parser", "engine"): _MOVES,
 }
 # Folders, and modules beside folders, that import each other in a circle.
 CIRCLES: Mapping[frozenset[str], str] = {
-    frozenset({"engine.build", "engine.source"}): "to move: git is one of the tools",
     frozenset(
         {
             *("model.check", "model.dummy", "model.gguf"),
@@ -72,7 +70,7 @@ AMBIGUOUS: Mapping[str, str] = dict.fromkeys(
 # By module: what it uses of the process, which is the command line's.
 OUTSIDE: Mapping[tuple[str, str], str] = {
     ("model.chat.renderer", "print"): "a program of its own, run by its file name: it prints its answer for lcpp",
-    ("engine.build.toolchain", "os.environ"): "to pass in: the environment is lcpp's own where none is given",
+    ("toolchain", "os.environ"): "what a tool inherits where the caller gives nothing else, as in `subprocess`",
 }
 
 

@@ -11,9 +11,8 @@ from typing import Literal, NamedTuple
 
 import click
 
-from orchestrator import process
+from orchestrator import process, toolchain
 from orchestrator.cli.settings import Settings
-from orchestrator.engine.build import toolchain
 from orchestrator.recipe.schema.recipe import DEFAULT_REMOTE
 
 _NETWORK_TIMEOUT_S = 10.0

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import orchestrator
-from orchestrator.engine.build import capabilities, manifest, toolchain, trial
+from orchestrator import toolchain
+from orchestrator.engine.build import capabilities, manifest, trial
 from orchestrator.engine.build.capabilities import Capabilities
 from orchestrator.engine.build.job import Built, Job
 from orchestrator.engine.build.manifest import BuildSystem, CompilerFacts, CompilersUsed, Manifest, ProgramFile
 from orchestrator.engine.build.systems import SYSTEMS, choose
-from orchestrator.engine.build.toolchain import Compilers
 from orchestrator.engine.dialect import Dialect, dialect_for
 from orchestrator.engine.source.checkout import Checkout
 from orchestrator.errors import BuildError, ToolchainError
@@ -27,6 +27,7 @@ from orchestrator.machine import build_host as machine
 from orchestrator.machine.build_host import Cpu
 from orchestrator.progress import Progress
 from orchestrator.recipe.schema.recipe import EngineSpec, Program
+from orchestrator.toolchain import Compilers
 from orchestrator.workspace import Workspace, disk_errors, lock, staged
 
 LOG = "build.log"

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from orchestrator.engine.build import toolchain
+from orchestrator import toolchain
 from orchestrator.engine.build.job import Built, Job
 from orchestrator.errors import BuildError
 from orchestrator.recipe.schema.recipe import OptionValue

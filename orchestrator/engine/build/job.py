@@ -10,9 +10,9 @@ from pathlib import Path
 
 from orchestrator import process
 from orchestrator.engine.build.diagnosis import explain
-from orchestrator.engine.build.toolchain import Compilers
 from orchestrator.progress import Progress
 from orchestrator.recipe.schema.recipe import OptionValue
+from orchestrator.toolchain import Compilers
 
 _ERROR = re.compile(r"(?i)\berror\b|undefined reference|No rule to make|\*\*\*|Killed|No space left|FAILED:")
 _KEPT_LINES = 400

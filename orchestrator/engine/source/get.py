@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from orchestrator.engine.build import toolchain
+from orchestrator import toolchain
 from orchestrator.engine.source import checkout as checkouts
 from orchestrator.engine.source import remote as remotes
 from orchestrator.engine.source.checkout import Checkout

@@ -15,12 +15,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from orchestrator import process
-from orchestrator.engine.build import toolchain
-from orchestrator.engine.build.toolchain import Compiler
+from orchestrator import process, toolchain
 from orchestrator.errors import ToolchainError
 from orchestrator.machine import build_host as machine
 from orchestrator.progress import Progress
+from orchestrator.toolchain import Compiler
 from orchestrator.workspace import Workspace, lock, staged
 
 SOURCE = Path(__file__).with_name("probe.c")
