@@ -69,7 +69,7 @@ AMBIGUOUS: Mapping[str, str] = dict.fromkeys(
 )
 # By module: what it uses of the process, which is the command line's.
 OUTSIDE: Mapping[tuple[str, str], str] = {
-    ("model.chat.renderer", "print"): "a program of its own, run by its file name: it prints its answer for lcpp",
+    ("model.chat.sandbox", "print"): "a program of its own, run by its file name: it prints its answer for lcpp",
     ("toolchain", "os.environ"): "what a tool inherits where the caller gives nothing else, as in `subprocess`",
 }
 

@@ -2,7 +2,7 @@
 
 A template is a stranger's program. Jinja2's sandbox keeps it from our objects, but no sandbox inside a process bounds
 its time and memory: nested loops run for hours, `'x' * 10**10` is one call. So it is rendered by a second Python with
-limits of the kernel's (`chat_renderer.py`). That costs some 30 ms more than importing Jinja2 here would.
+limits of the kernel's (`sandbox.py`). That costs some 30 ms more than importing Jinja2 here would.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ from pathlib import Path
 
 from orchestrator import process
 from orchestrator.errors import ModelError
-from orchestrator.model.chat import renderer as chat_renderer
+from orchestrator.model.chat import sandbox
 from orchestrator.model.gguf.summary import HeaderSummary
 from orchestrator.workspace import write_atomic
 
-_TIMEOUT_S = 10.0
+# Only for a renderer that stands still: what decides is its limit of processor time, and a busy machine may take long
+# to give it that.
+WALL_LIMIT_S = 120.0
 
 
 def render_chat(
@@ -59,8 +61,8 @@ def render_chat(
         "documents": None,
     }
     # What such a template writes is of the day.
-    kept = None if cache is None or "strftime_now" in header.chat_template else cache
-    text = _cached(header.chat_template, variables, kept) if kept else _render(header.chat_template, variables)
+    folder = None if "strftime_now" in header.chat_template else cache
+    text = _cached(header.chat_template, variables, folder) if folder else _render(header.chat_template, variables)
     # Most templates write the BOS token, and llama.cpp puts one before every prompt when the vocabulary says so; two
     # of them spoil the answer. llama.cpp's own chat code takes it away at the same place.
     if header.add_bos and header.bos_token:
@@ -69,8 +71,8 @@ def render_chat(
 
 
 def _cached(template: str, variables: Mapping[str, object], folder: Path) -> str:
-    asked = json.dumps([template, variables], sort_keys=True)
-    path = folder / f"{hashlib.sha256(asked.encode()).hexdigest()}.txt"
+    inputs = json.dumps([template, variables], sort_keys=True)
+    path = folder / f"{hashlib.sha256(inputs.encode()).hexdigest()}.txt"
     try:
         return path.read_bytes().decode()
     except (OSError, ValueError):
@@ -84,17 +86,18 @@ def _render(template: str, variables: Mapping[str, object]) -> str:
     with tempfile.TemporaryDirectory(prefix="lcpp-chat-") as folder:
         path = Path(folder, "request.json")
         path.write_text(json.dumps(request))
+        # -I -S: nothing of the user's environment; where to find Jinja2 is in the request.
+        argv = [sys.executable, "-I", "-S", sandbox.__file__, str(path)]
         try:
-            # -I -S: nothing of the user's environment; where to find Jinja2 is in the request.
-            done = process.run([sys.executable, "-I", "-S", chat_renderer.__file__, str(path)], timeout_s=_TIMEOUT_S)
+            finished = process.run(argv, timeout_s=WALL_LIMIT_S)
         except subprocess.TimeoutExpired as error:
             raise _failed("it took too long") from error
-    if done.returncode < 0:
-        raise _failed(f"it took too much time or memory (stopped by signal {-done.returncode})")
-    if not done.stdout:
-        raise _failed((done.stderr.strip().splitlines() or ["no message"])[-1][:1000])
-    answer = json.loads(done.stdout)
-    if done.returncode == 0:
+    if finished.returncode < 0:
+        raise _failed(f"it took too much time or memory (stopped by signal {-finished.returncode})")
+    if not finished.stdout:
+        raise _failed((finished.stderr.strip().splitlines() or ["no message"])[-1][:1000])
+    answer = json.loads(finished.stdout)
+    if finished.returncode == 0:
         return str(answer["text"])
     line = f" (line {answer['line']} of the template)" if answer["line"] else ""
     raise _failed(f"{answer['error']}{line}")

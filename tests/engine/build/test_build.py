@@ -231,6 +231,26 @@ def test_compilers_that_were_asked_for(upstream: FakeUpstream, workspace: Worksp
     assert "without arguments" in error.value.hint
 
 
+@pytest.mark.parametrize("variable", ["CC", "CXX"])
+def test_another_compiler_is_another_build(
+    upstream: FakeUpstream, workspace: Workspace, tmp_path: Path, variable: str
+) -> None:
+    """Compilers are what people compare: neither another one nor a new version of the same may find the old build."""
+    keys = []
+    for name, version in (("mine", "1.0"), ("mine", "2.0"), ("other", "2.0")):
+        compiler = tmp_path / name
+        compiler.write_text(f'#!/bin/sh\n[ "$1" = --version ] && echo "{version}" && exit\nexec cc "$@"\n')
+        compiler.chmod(0o755)
+        environment = {**os.environ, variable: str(compiler)}
+        first, again = (made(upstream, workspace, "llama-simple", environment=environment) for _ in range(2))
+        assert (first.reused, again.reused) == (False, True)
+        assert again.key == first.key
+        used = {"CC": first.manifest.compiler.c, "CXX": first.manifest.compiler.cxx}[variable]
+        assert (used.path, used.version) == (str(compiler), version)
+        keys.append(first.key)
+    assert len(set(keys)) == 3
+
+
 def test_a_directory_with_changes_is_built_as_it_is(
     upstream: FakeUpstream, workspace: Workspace, tmp_path: Path
 ) -> None:

@@ -15,7 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-_CPU_SECONDS = 3
+# What decides: however busy the machine is, a template gets so much of a processor and no more.
+CPU_LIMIT_S = 3
 _DATA_BYTES = 160 * 1024 * 1024
 _MAX_TEXT_CHARS = 4_000_000
 _MAX_MESSAGE_CHARS = 1000
@@ -27,7 +28,7 @@ def main(request_path: str) -> None:
     sys.path[:] = request["sys_path"]
     environment = _environment()
     sys.excepthook = _report
-    resource.setrlimit(resource.RLIMIT_CPU, (_CPU_SECONDS, _CPU_SECONDS))
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_LIMIT_S, CPU_LIMIT_S))
     # Not RLIMIT_AS: libraries and locales that are only mapped would count.
     resource.setrlimit(resource.RLIMIT_DATA, (_DATA_BYTES, _DATA_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -47,7 +48,7 @@ def _environment() -> Any:
     from jinja2.ext import Extension, loopcontrols
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-    class Generation(Extension):
+    class GenerationTag(Extension):
         """`{% generation %}`: marks what the model wrote, for training; here only its body counts."""
 
         tags = {"generation"}
@@ -66,7 +67,7 @@ def _environment() -> Any:
         return datetime.datetime.now().strftime(form)
 
     environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[Generation, loopcontrols]
+        trim_blocks=True, lstrip_blocks=True, extensions=[GenerationTag, loopcontrols]
     )
     environment.filters["tojson"] = tojson
     environment.globals["raise_exception"] = raise_exception
