@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.engine.dialect import Layout, dialect_for
@@ -193,7 +193,6 @@ MUTATIONS = (_cut, _cut_inside, _doubled, _shuffled, _bitten, _digits, _returned
     mutations=st.lists(st.sampled_from(MUTATIONS), min_size=1, max_size=3),
     seed=st.integers(0, 2**32),
 )
-@settings(max_examples=250, deadline=None, derandomize=True)
 def test_whatever_happens_to_a_transcript_it_is_read(folder: Path, mutations: list[Any], seed: int) -> None:
     recorded, draw = Recorded(folder), random.Random(seed)
     stdout, stderr = recorded.stdout, recorded.stderr

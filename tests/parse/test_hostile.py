@@ -6,7 +6,7 @@ import time
 from typing import Literal, get_args
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.engine.dialect import Layout
@@ -305,14 +305,12 @@ PIECES = st.lists(
 
 
 @given(stdout=PIECES, stderr=PIECES, shape=st.sampled_from(SHAPES))
-@settings(max_examples=300, deadline=None)
 def test_nothing_makes_it_fail(stdout: bytes, stderr: bytes, shape: Shape) -> None:
     record = parse_run(stdout, stderr, Layout(shape=shape), "Hello")
     record.model_dump_json()
 
 
 @given(log=PIECES)
-@settings(max_examples=300, deadline=None)
 def test_a_log_parses_or_is_refused(log: bytes) -> None:
     with contextlib.suppress(ParseError):
         parse_log(log).model_dump_json()

@@ -28,9 +28,7 @@ PIECES = [
     *("null", "~", "1", "-1", "1e999", ".nan", ".inf", "0x", "true", "<<", "---\n", "...\n", "%YAML 1.1\n", "? ", "="),
     *("\0", "\x85", "\u2028", "\ufeff", "\\", "lcpp: 1", "model:", "run:", "source: path", "9" * 5000, "é", "@", "`"),
 ]
-FUZZ = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+FUZZ = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 anything = st.text() | st.lists(st.sampled_from(PIECES)).map("".join)
 override = st.tuples(st.sampled_from(KEYS), anything).map("=".join) | anything

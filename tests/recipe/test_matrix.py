@@ -24,9 +24,7 @@ matrix:
   run.n_threads: [1, 2]
   run.n_predict: [16, 32, 64]
 """
-QUICK = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+QUICK = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 @pytest.fixture

@@ -1,11 +1,7 @@
-"""Fuzzing the header reader: only our own errors, whatever the bytes.
-
-LCPP_FUZZ_EXAMPLES sets how many inputs each test makes.
-"""
+"""Fuzzing the header reader: only our own errors, whatever the bytes."""
 
 from __future__ import annotations
 
-import os
 import struct
 
 from hypothesis import HealthCheck, given, settings
@@ -16,8 +12,7 @@ from orchestrator.model.gguf.header import ArrayInfo, read_elements, read_header
 from tests.model.gguf_files import Entry, Gguf, kv_array, kv_number, kv_text, kv_texts, tiny_model
 from tests.model.sources import Bytes
 
-_EXAMPLES = int(os.environ.get("LCPP_FUZZ_EXAMPLES", "750"))
-_SETTINGS = settings(max_examples=_EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+_SETTINGS = settings(suppress_health_check=list(HealthCheck))
 _WHOLE = tiny_model(chat_template="{{ bos_token }}")
 _EDGES = [0, 1, 7, 255, 2**16, 2**31 - 1, 2**31, 2**32 - 1, 2**53, 2**63 - 1, 2**63, 2**64 - 1]
 _numbers = st.one_of(st.sampled_from(_EDGES), st.integers(0, 2**64 - 1), st.integers(0, 300))

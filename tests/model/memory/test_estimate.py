@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from orchestrator.errors import ModelError
@@ -210,7 +209,6 @@ _KEYS = [
 ]
 
 
-@hypothesis_settings(max_examples=25, deadline=None)
 @given(
     changed=st.dictionaries(st.sampled_from(_KEYS), st.integers(-3, 1 << 25), max_size=4),
     dropped=st.sets(st.integers(0, 40), max_size=8),

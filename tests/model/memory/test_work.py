@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from orchestrator.model.gguf.header import Header, Tensor
@@ -126,7 +125,6 @@ def _counted(spans: list[Span], step: int, most: int | None) -> float:
     return sum(seen) / len(seen)
 
 
-@hypothesis_settings(max_examples=40, deadline=None)
 @given(
     st.lists(st.builds(Span, st.integers(0, 3000), st.integers(1, 1500)), min_size=1, max_size=3),
     st.booleans(),
