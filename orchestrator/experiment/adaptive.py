@@ -10,7 +10,6 @@ from typing import Literal
 from orchestrator.errors import DriveError, LcppError
 from orchestrator.experiment.begin import OnAttempt, begun
 from orchestrator.experiment.order import one_round
-from orchestrator.experiment.pace import told
 from orchestrator.experiment.plan import Kind, Plan
 from orchestrator.experiment.prepare import Preparing, prepare_one
 from orchestrator.experiment.runner import Runner, Surroundings
@@ -18,6 +17,7 @@ from orchestrator.pipeline import Prepared
 from orchestrator.recipe.load import LoadedRecipe
 from orchestrator.result.compare.comparison import Comparison, compare, decided
 from orchestrator.result.measurement import Measurement
+from orchestrator.text.numbers import duration
 
 Ended = Literal["decided", "rounds", "budget", "noise"]
 _NAMES = ("A", "B")
@@ -155,7 +155,7 @@ class _Turns:
         rounds = "1 round" if n_rounds == 1 else f"{n_rounds} rounds"
         words = {
             "rounds": f"ended after all {rounds}",
-            "budget": f"the budget of {told(self._effort.budget_s)} was spent after {rounds}",
+            "budget": f"the budget of {duration(self._effort.budget_s)} was spent after {rounds}",
             "noise": f"ended after {rounds}: the machine did not become quiet",
         }
         asked_for = ended == "decided" or (ended == "rounds" and not self._effort.adaptive)
@@ -184,7 +184,7 @@ class _Turns:
         need_s = self._runner.pace.left_s((0, 1) * rounds_left)
         if need_s is not None:
             left_s = min(left_s, need_s)
-        return f"{what}; at most {told(left_s)} left" if left_s > 0 else what
+        return f"{what}; at most {duration(left_s)} left" if left_s > 0 else what
 
     @property
     def _spent_s(self) -> float:

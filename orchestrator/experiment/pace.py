@@ -26,12 +26,3 @@ class Pace:
         """What runs of these cases (as often as they occur) will take."""
         known = [self.of(case) for case in cases]
         return None if None in known else sum(one for one in known if one is not None)
-
-
-def told(seconds: float) -> str:
-    """A time as people say it."""
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    if seconds < 90 * 60:
-        return f"{round(seconds / 60)} min"
-    return f"{seconds / 3600:.1f} h"

@@ -11,6 +11,7 @@ from orchestrator.experiment.adaptive import Side
 from orchestrator.recipe.load import LoadedRecipe
 from orchestrator.recipe.matrix import Cases, load_cases
 from orchestrator.result.measured_result import setting_text
+from orchestrator.text.visible import shortened
 
 # A prompt may be megabytes long; this is only to tell the sides apart.
 _SHOWN = 80
@@ -44,7 +45,8 @@ def sides(
 def _side(cases: Cases, keys: Sequence[str], own: Sequence[str]) -> Side:
     loaded = cases.cases[0].loaded
     given = {_key(one): one.partition("=")[2] for one in own}
-    settings = {key: _short(given[key] if key in given else said(loaded, key)) for key in keys}
+    shown = {key: " ".join((given[key] if key in given else said(loaded, key)).split()) for key in keys}
+    settings = {key: shortened(line, _SHOWN) for key, line in shown.items()}
     return Side(loaded=loaded, settings=settings)
 
 
@@ -64,8 +66,3 @@ def said(loaded: LoadedRecipe, key: str) -> str:
     if value is None or rest:
         return "default"
     return setting_text(value)
-
-
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _SHOWN else line[: _SHOWN - 1] + "…"

@@ -9,11 +9,11 @@ from orchestrator.errors import LcppError
 from orchestrator.experiment.attempt import Attempt
 from orchestrator.experiment.begin import OnAttempt, begun
 from orchestrator.experiment.order import Slot, all_rounds
-from orchestrator.experiment.pace import told
 from orchestrator.experiment.plan import GivenUp, Plan
 from orchestrator.experiment.prepare import Preparing, prepare_all
 from orchestrator.experiment.runner import Runner, Surroundings
 from orchestrator.recipe.matrix import Cases
+from orchestrator.text.numbers import duration
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +103,7 @@ def _walk(runner: Runner, rounds: Sequence[Sequence[Slot]], surroundings: Surrou
         surroundings.progress.stage(f"{what}, {len(runner.cases)} cases" if len(one) > 1 else what)
         for slot in one:
             left_s = runner.pace.left_s(later.case for later in slots[n_done:] if runner.wants(later))
-            left = "" if left_s is None else f"; about {told(left_s)} left"
+            left = "" if left_s is None else f"; about {duration(left_s)} left"
             surroundings.progress.advance(n_done, len(slots), f"{runner.plan.label(slot.case)}{left}")
             runner.fill(slot)
             n_done += 1

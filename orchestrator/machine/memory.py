@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from orchestrator.text.numbers import mib
+
 # A cgroup without a limit says `max`, or (version 1) the largest number of pages there is.
 _NO_LIMIT = 1 << 60
 _MEMINFO = re.compile(r"(\w+):\s+(\d+) kB")
@@ -49,10 +51,10 @@ class Available:
     def why(self) -> str:
         """Where `usable_bytes` comes from, for people."""
         if self.cgroup is not None and self.cgroup.left_bytes < self.free_bytes:
-            limit, used = self.cgroup.limit_bytes / 2**20, self.cgroup.used_bytes / 2**20
-            return f"the control group {self.cgroup.path} allows {limit:,.0f} MiB, of which {used:,.0f} MiB are in use"
+            limit, used = mib(self.cgroup.limit_bytes), mib(self.cgroup.used_bytes)
+            return f"the control group {self.cgroup.path} allows {limit} MiB, of which {used} MiB are in use"
         swap = "no swap" if not self.swap_free_bytes else "swap is not counted"
-        return f"of {self.total_bytes / 2**20:,.0f} MiB in the machine; {swap}"
+        return f"of {mib(self.total_bytes)} MiB in the machine; {swap}"
 
 
 def available(root: Path = Path("/")) -> Available:

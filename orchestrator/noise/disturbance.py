@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from orchestrator.noise.document import Noise
-
-_MIB = 1024 * 1024
+from orchestrator.text.numbers import MIB, mib
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +41,7 @@ class Thresholds:
     run_delay_share: float = 0.1
     memory_pressure_share: float = 0.02
     throttled_share: float = 0.01
-    swapped_in_bytes_per_s: float = 4 * _MIB
+    swapped_in_bytes_per_s: float = 4 * MIB
     cached_share: float = 0.95
     settled_share: float = 0.02
     major_faults: int = 1000
@@ -106,14 +105,14 @@ def _machine(noise: Noise, ran: Ran, limits: Thresholds) -> Iterator[str]:
         yield f"memory was short: some task waited for it {noise.memory_pressure_share:.0%} of the time"
     swapped = noise.swapped_in_bytes
     if swapped is not None and swapped > limits.swapped_in_bytes_per_s * max(1.0, ran.wall_s):
-        yield f"{swapped / _MIB:,.0f} MiB came back from swap"
+        yield f"{mib(swapped)} MiB came back from swap"
 
 
 def _disk(noise: Noise, ran: Ran, limits: Thresholds) -> Iterator[str]:
     before, after = noise.model_cached_share, noise.model_cached_share_after
     if before is None:
         if ran.model_bytes and _above(noise.read_bytes, limits.read_share * ran.model_bytes):
-            yield f"the program read {(noise.read_bytes or 0) / _MIB:,.0f} MiB from the disk"
+            yield f"the program read {mib(noise.read_bytes or 0)} MiB from the disk"
     elif before < limits.cached_share:
         # A model larger than memory, or one that is read past the page cache, is as cold after the run as before: so
         # reading it is part of every run.

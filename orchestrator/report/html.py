@@ -14,7 +14,7 @@ from markupsafe import Markup
 from orchestrator.report import excerpt, plots, svg, words
 from orchestrator.report.content import RATES, Report, Run, name_of
 from orchestrator.report.palette import DARK, LIGHT
-from orchestrator.text.visible import visible
+from orchestrator.text.visible import shortened, visible
 
 MAX_BYTES = 2_000_000
 # Characters of each run's texts; the first with which the page is small enough is taken.
@@ -65,7 +65,7 @@ class _Fold:
     @staticmethod
     def short(text: str) -> str:
         """At most a few lines."""
-        return text if len(text) <= _MAX_SETTING else text[:_MAX_SETTING] + "…"
+        return shortened(text, _MAX_SETTING)
 
 
 def render(report: Report) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from xml.etree import ElementTree
 
 from orchestrator.report.content import Report, Run, name_of
-from orchestrator.text.visible import visible
+from orchestrator.text.visible import shortened, visible
 
 _MAX_TEXT = 4000
 
@@ -67,5 +67,4 @@ def _count(suite: ElementTree.Element) -> None:
 
 def _safe(text: str) -> str:
     """What XML 1.0 can hold, not too much of it."""
-    cut = text if len(text) <= _MAX_TEXT else text[:_MAX_TEXT] + "…"
-    return visible(cut).translate({0xFFFE: "\ufffd", 0xFFFF: "\ufffd"})
+    return visible(shortened(text, _MAX_TEXT)).translate({0xFFFE: "\ufffd", 0xFFFF: "\ufffd"})

@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 
 from orchestrator.report import words
 from orchestrator.report.content import RATES, Report
 from orchestrator.result.compare.statistics import Summary
-from orchestrator.text.visible import visible
-
-_MAX_CELL = 200
-# What Markdown, or the HTML in it, could read as more than a letter; a URL or a mention would become a link by itself.
-_MARKUP = re.compile(r"[\\`*_\[\]<>#!|~&$@]|:(?=//)|(?<=www)\.", re.IGNORECASE)
+from orchestrator.text.markdown import escape
 
 
 def render(report: Report) -> str:
     """A document that ends with a line end. What strangers wrote is escaped."""
     return "\n".join(_lines(report)) + "\n"
-
-
-def escape(text: str) -> str:
-    """Text that stays text in a Markdown table: one line, bounded."""
-    line = " ".join(visible(text).split())
-    line = line if len(line) <= _MAX_CELL else line[: _MAX_CELL - 1] + "…"
-    # An entity is no markup in any dialect; a backslash is easier to read where it does.
-    return _MARKUP.sub(lambda found: f"\\{found[0]}" if found[0] in r"\*_[]" else f"&#{ord(found[0])};", line)
 
 
 def _lines(report: Report) -> Iterator[str]:

@@ -25,7 +25,8 @@ from matplotlib.ticker import MaxNLocator
 
 from orchestrator.report.content import RATES, Case, History, Matrix, MemoryRow, Point, Series, ends, name_of
 from orchestrator.report.palette import LIGHT, MARKS, Palette
-from orchestrator.text.visible import visible
+from orchestrator.text.numbers import MIB
+from orchestrator.text.visible import label, visible
 
 View = Literal["date", "commit"]
 MAX_SERIES = 6
@@ -168,13 +169,13 @@ def draw_memory(rows: Sequence[MemoryRow], palette: Palette = LIGHT) -> Drawn:
             if peak.measured_bytes is not None:
                 axes.barh(
                     row,
-                    peak.measured_bytes / 2**20,
+                    peak.measured_bytes / MIB,
                     height=0.36,
                     color=palette.series[0],
                     label="peak, measured" if first else None,
                 )
             axes.plot(
-                [peak.estimated_bytes / 2**20],
+                [peak.estimated_bytes / MIB],
                 [row],
                 linestyle="none",
                 marker="|",
@@ -386,5 +387,4 @@ def _positive(values: Sequence[float]) -> list[float]:
 
 
 def _short(text: str) -> str:
-    line = " ".join(visible(text).split())
-    return line if len(line) <= _LABEL_CHARACTERS else line[: _LABEL_CHARACTERS - 1] + "…"
+    return label(text, _LABEL_CHARACTERS)

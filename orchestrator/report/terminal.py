@@ -11,6 +11,7 @@ from orchestrator.report import words
 from orchestrator.report.content import MAIN_RATE, RATES, History, Matrix, Report, ends
 from orchestrator.report.verdicts import Change
 from orchestrator.result.compare.statistics import Summary
+from orchestrator.text.visible import label as short_label
 from orchestrator.text.visible import visible
 
 _TONES = {"ok": "green", "bad": "bold red"}
@@ -121,7 +122,7 @@ def _plot(history: History, console: Console) -> None:
                 figure.draw(figure.signal([place, place], list(interval), marker="|").lines())
         mark = (_PLAIN if ascii_only else _MARKS)[number]
         signal = figure.signal(where, [one.median for _, one in groups], marker=mark)
-        figure.draw(signal.label(_short(label)) if len(shown) > 1 else signal)
+        figure.draw(signal.label(short_label(label, _LABEL)) if len(shown) > 1 else signal)
     step = max(1, (len(times) - 1) // 4)
     places = list(range(0, len(times), step))
     figure.ruler("x").ticks(places, [f"{times[place]:%m-%d}" for place in places])
@@ -149,8 +150,3 @@ def _change(change: Change | None) -> Text:
 def _text(text: str, style: str = "") -> Text:
     """Never markup, whatever stands in it."""
     return Text(visible(text), style=style)
-
-
-def _short(text: str) -> str:
-    line = " ".join(visible(text).split())
-    return line if len(line) <= _LABEL else line[: _LABEL - 1] + "…"

@@ -9,6 +9,7 @@ from orchestrator.errors import IncomparableError
 from orchestrator.result.compare.comparison import MARGIN, Comparison, FigureComparison, compare
 from orchestrator.result.compare.statistics import MINIMUM_RUNS
 from orchestrator.result.measurement import Measurement
+from orchestrator.text.numbers import signed_percent
 
 __all__ = ["MARGIN", "Change", "change"]
 
@@ -64,4 +65,4 @@ def _also(one: FigureComparison) -> str:
 
 
 def _percent(ratio: float) -> str:
-    return f"{100 * (ratio - 1):+.1f} %"
+    return signed_percent(100 * (ratio - 1))

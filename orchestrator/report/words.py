@@ -8,15 +8,14 @@ from collections.abc import Iterator
 from orchestrator.noise.document import Noise
 from orchestrator.report.content import Run, ends
 from orchestrator.result.compare.statistics import Summary
-
-NOTHING = "–"
+from orchestrator.text import numbers
+from orchestrator.text.numbers import NOTHING as NOTHING
+from orchestrator.text.numbers import many as many
 
 
 def rate(value: float | None) -> str:
-    """Tokens a second: three digits that matter, at least two behind the point when it is small."""
-    if value is None:
-        return NOTHING
-    return f"{value:,.0f}" if value >= 1000 else f"{value:.1f}" if value >= 100 else f"{value:.2f}"
+    """Tokens a second."""
+    return NOTHING if value is None else numbers.three_digits(value)
 
 
 def interval(one: Summary | None) -> str:
@@ -27,7 +26,7 @@ def interval(one: Summary | None) -> str:
 
 def mib(n_bytes: float | None) -> str:
     """In MiB."""
-    return NOTHING if n_bytes is None else f"{n_bytes / 2**20:,.0f}"
+    return NOTHING if n_bytes is None else numbers.mib(n_bytes)
 
 
 def seconds(value: float | None) -> str:
@@ -37,20 +36,13 @@ def seconds(value: float | None) -> str:
 
 def percent(value: float | None) -> str:
     """With its sign."""
-    if value is None:
-        return NOTHING
     # Never minus nothing.
-    return f"{round(value, 1) + 0.0:+.1f} %"
+    return NOTHING if value is None else numbers.signed_percent(round(value, 1) + 0.0)
 
 
 def when(at: datetime.datetime) -> str:
     """UTC, to the minute."""
     return f"{at.astimezone(datetime.timezone.utc):%Y-%m-%d %H:%M}"
-
-
-def many(n: int, one: str, more: str | None = None) -> str:
-    """`1 run`, `2 runs`."""
-    return f"{n:,} {one if n == 1 else more or one + 's'}"
 
 
 def why_left_out(run: Run) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from orchestrator.parse.record import BatchedTest, BenchTest, Buffer, Record, Timing
 from orchestrator.recipe.schema.recipe import ExpectSpec
 from orchestrator.result.schema import Check, Measured
+from orchestrator.text.visible import shortened
 
 _REGEX_LIMIT_S = 2.0
 _SHOWN = 60
@@ -157,7 +158,8 @@ def check(
             )
     text = record.generation.text or ""
     for part in expect.text_contains:
-        checks.append(Check(name="text_contains", expected=_short(part), found=_short(text), ok=part in text))
+        expected, there = shortened(part, _SHOWN), shortened(text, _SHOWN)
+        checks.append(Check(name="text_contains", expected=expected, found=there, ok=part in text))
     if expect.text_matches is not None:
         checks.append(_matches(expect.text_matches, text))
     checks.extend(_metadata(expect, metadata))
@@ -170,10 +172,10 @@ def _matches(pattern: str, text: str) -> Check:
 
     try:
         ok = regex.search(pattern, text, timeout=_REGEX_LIMIT_S) is not None
-        found = _short(text)
+        found = shortened(text, _SHOWN)
     except TimeoutError:
         ok, found = False, f"the pattern took more than {_REGEX_LIMIT_S:g} s; simplify it"
-    return Check(name="text_matches", expected=_short(pattern), found=found, ok=ok)
+    return Check(name="text_matches", expected=shortened(pattern, _SHOWN), found=found, ok=ok)
 
 
 def _metadata(expect: ExpectSpec, metadata: Mapping[str, str | int | float | bool]) -> Iterable[Check]:
@@ -187,7 +189,3 @@ def _metadata(expect: ExpectSpec, metadata: Mapping[str, str | int | float | boo
         yield Check(
             name=f"metadata.{key}", expected=str(wanted), found="no such key" if found is None else str(found), ok=ok
         )
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"

@@ -5,8 +5,8 @@ from typing import Annotated
 from pydantic import Field
 
 from orchestrator.piece import Piece
+from orchestrator.text.numbers import many, share
 
-_MIB = 2**20
 _GB = 1e9
 
 
@@ -68,19 +68,15 @@ def told(limits: Limits) -> str:
     generation, prompt = limits.generation, limits.prompt
     parts = []
     if generation.bandwidth_share is not None:
-        parts.append(f"{_percent(generation.bandwidth_share)} of this machine's memory bandwidth")
+        parts.append(f"{share(generation.bandwidth_share)} of this machine's memory bandwidth")
         own = generation.bandwidth_share_of_threads
         if own is not None and round(100 * own) > round(100 * generation.bandwidth_share) and generation.n_threads:
-            threads = f"{generation.n_threads} thread" + ("" if generation.n_threads == 1 else "s")
-            parts[-1] += f" ({_percent(own)} of what {threads} can read)"
+            threads = many(generation.n_threads, "thread")
+            parts[-1] += f" ({share(own)} of what {threads} can read)"
     elif generation.bytes_per_second is not None:
         reason = limits.missing.get("generation")
         parts.append(f"{generation.bytes_per_second / _GB:.1f} GB/s read" + (f"; {reason}" if reason else ""))
     if prompt.arithmetic_share is not None:
-        parts.append(f"prompt: {_percent(prompt.arithmetic_share)} of its peak arithmetic, {prompt.arithmetic}")
+        parts.append(f"prompt: {share(prompt.arithmetic_share)} of its peak arithmetic, {prompt.arithmetic}")
     line = ", ".join(parts)
     return "; ".join((line, *limits.notes)) if line else ""
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %" if share >= 0.1 else f"{100 * share:.1f} %"

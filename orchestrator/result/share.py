@@ -12,8 +12,8 @@ from orchestrator.model.memory.work import Arithmetic, Span, Work, generated, pr
 from orchestrator.parse.record import BatchedTest, BenchTest, Record
 from orchestrator.result.limits import GenerationLimits, Limits, PromptLimits
 from orchestrator.result.schema import AnswerResult, Measured
+from orchestrator.text.numbers import mib
 
-_MIB = 2**20
 HOW_TO_MEASURE = "run `lcpp doctor --limits` once to know the share"
 # Of the cache, beside the bytes of a token: from here on so little can stay in it that nothing need be said.
 _SAYS_NOTHING = 0.1
@@ -276,11 +276,11 @@ def _notes(generation: GenerationLimits, machine: MachineLimits | None) -> Itera
         return
     each, cache, share = generation.bytes_per_token, machine.cache_bytes, generation.bandwidth_share or 0.0
     if each and cache and each <= cache:
-        yield f"the weights fit the CPU's cache ({cache / _MIB:,.0f} MiB), so memory is not their limit"
+        yield f"the weights fit the CPU's cache ({mib(cache)} MiB), so memory is not their limit"
     elif each and cache and share > _NEAR and cache > _SAYS_NOTHING * each:
         yield (
             f"up to {100 * cache / each:.0f} % of what a token needs can stay in the CPU's cache "
-            f"({cache / _MIB:,.0f} of {each / _MIB:,.0f} MiB), so that more than 100 % is possible"
+            f"({mib(cache)} of {mib(each)} MiB), so that more than 100 % is possible"
         )
     elif share > 1.0:
         yield "more than 100 %: the machine was disturbed or slower when its limits were measured"

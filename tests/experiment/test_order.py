@@ -7,7 +7,7 @@ from statistics import mean
 import pytest
 
 from orchestrator.experiment.order import all_rounds, one_round
-from orchestrator.experiment.pace import Pace, told
+from orchestrator.experiment.pace import Pace
 
 
 def test_two_cases_take_turns() -> None:
@@ -33,7 +33,3 @@ def test_the_time_left_is_from_what_runs_took() -> None:
     pace.add(1, 10.0)
     assert pace.left_s([0, 1]) == 13.0
     assert pace.left_s([]) == 0
-
-
-def test_times_as_people_say_them() -> None:
-    assert [told(seconds) for seconds in (0.2, 59.6, 600, 7200)] == ["1 s", "60 s", "10 min", "2.0 h"]

@@ -76,7 +76,8 @@ def limit_bytes(environment: Mapping[str, str], limit_gib: float | None = None) 
     Raises:
         UsageError: it is no number above 0.
     """
-    from orchestrator.model.dummy.store import DEFAULT_LIMIT_BYTES, GIB
+    from orchestrator.model.dummy.store import DEFAULT_LIMIT_BYTES
+    from orchestrator.text.numbers import GIB
 
     told = environment.get(_LIMIT_VARIABLE)
     if limit_gib is None and not told:

@@ -20,11 +20,11 @@ from orchestrator.machine.readings import Readings as MachineReadings
 from orchestrator.noise.disturbance import Thresholds, busy
 from orchestrator.noise.guard import Guard
 from orchestrator.progress import Progress
+from orchestrator.text.numbers import MIB, mib
 from orchestrator.workspace import Workspace
 
-_MIB = 2**20
 # What is read must be far larger than the cache, and may take only so much of the memory that is free.
-_LEAST_ARRAY_BYTES = 256 * _MIB
+_LEAST_ARRAY_BYTES = 256 * MIB
 _TIMES_CACHE = 8
 _LEAST_TIMES_CACHE = 3
 _OF_FREE_MEMORY = 4
@@ -150,11 +150,11 @@ def _array(cache: int | None, n_cpu: int) -> tuple[int, str | None]:
     free = available().usable_bytes
     # A CPU that does not tell may have a large cache.
     wanted = max(_LEAST_ARRAY_BYTES, _TIMES_CACHE * (cache or 0))
-    array = min(wanted, max(free // _OF_FREE_MEMORY, n_cpu * _MIB))
+    array = min(wanted, max(free // _OF_FREE_MEMORY, n_cpu * MIB))
     if cache is not None and array < _LEAST_TIMES_CACHE * cache:
         return array, (
-            f"a measurement needs {_LEAST_TIMES_CACHE * cache / _MIB:,.0f} MiB, a quarter of what must be free, "
-            f"as the CPU's cache has {cache / _MIB:,.0f} MiB; {free / _MIB:,.0f} MiB are free"
+            f"a measurement needs {mib(_LEAST_TIMES_CACHE * cache)} MiB, a quarter of what must be free, "
+            f"as the CPU's cache has {mib(cache)} MiB; {mib(free)} MiB are free"
         )
     return array, None
 

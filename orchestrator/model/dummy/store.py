@@ -15,9 +15,9 @@ from orchestrator.errors import ModelError, UsageError
 from orchestrator.model.dummy.plan import Plan
 from orchestrator.model.dummy.write import write
 from orchestrator.progress import Progress
+from orchestrator.text.numbers import GIB, gib
 from orchestrator.workspace import Workspace, disk_errors, lock, staged
 
-GIB = 2**30
 DEFAULT_LIMIT_BYTES = 16 * GIB
 SUFFIX = "-dummy.gguf"
 _SPARE_BYTES = GIB // 4
@@ -65,7 +65,7 @@ def keep(plan: Plan, workspace: Workspace, progress: Progress, *, limit_bytes: i
         if goal.exists():
             _remove(goal)
         _make_room(plan, workspace, progress, limit_bytes)
-        progress.stage(f"make {path.name} ({plan.size_bytes / GIB:.2f} GiB)")
+        progress.stage(f"make {path.name} ({gib(plan.size_bytes)} GiB)")
         with staged(goal) as stage:
             sha256 = write(plan, stage / path.name, progress)
     return Written(path=path, sha256=sha256)
@@ -88,7 +88,7 @@ def write_to(plan: Plan, path: Path, progress: Progress) -> None:
     with disk_errors("write the dummy", path):
         path.parent.mkdir(parents=True, exist_ok=True)
         _check_free(shutil.disk_usage(path.parent).free, plan, str(path))
-        progress.stage(f"make {path.name} ({plan.size_bytes / GIB:.2f} GiB)")
+        progress.stage(f"make {path.name} ({gib(plan.size_bytes)} GiB)")
         with tempfile.TemporaryDirectory(prefix=f".{path.name}.part-", dir=path.parent) as stage:
             written = Path(stage, path.name)
             write(plan, written, progress)
@@ -155,7 +155,7 @@ def _make_room(plan: Plan, workspace: Workspace, progress: Progress, limit_bytes
     where = str(folder(workspace))
     if needed > limit_bytes:
         raise ModelError(
-            f"the dummy has {needed / GIB:.2f} GiB, the cache for dummies may have {limit_bytes / GIB:.2f} GiB",
+            f"the dummy has {gib(needed)} GiB, the cache for dummies may have {gib(limit_bytes)} GiB",
             where=where,
             hint="raise the limit with LCPP_DUMMIES_GIB",
         )
@@ -168,8 +168,8 @@ def _make_room(plan: Plan, workspace: Workspace, progress: Progress, limit_bytes
             progress.note(f"removed {oldest.path.name} from the cache of dummies")
     if total + needed > limit_bytes:
         raise ModelError(
-            f"the dummy has {needed / GIB:.2f} GiB, and {total / GIB:.2f} GiB of dummies are in use just now; "
-            f"the limit is {limit_bytes / GIB:.2f} GiB",
+            f"the dummy has {gib(needed)} GiB, and {gib(total)} GiB of dummies are in use just now; "
+            f"the limit is {gib(limit_bytes)} GiB",
             where=where,
             hint="wait until the other runs have finished, or raise the limit with LCPP_DUMMIES_GIB",
         )

@@ -11,6 +11,7 @@ from orchestrator.machine.memory import Available
 from orchestrator.model.memory.estimate import Estimate, estimate
 from orchestrator.model.memory.settings import Settings
 from orchestrator.model.memory.shape import Shape
+from orchestrator.text.numbers import MIB, mib
 
 State = Literal["fits", "tight", "does not fit"]
 
@@ -51,7 +52,7 @@ class Option:
     @property
     def text(self) -> str:
         said = self.setting if self.value is None else f"{self.setting}: {self.value}"
-        return f"{said} (needs {self.needed_bytes / 2**20:,.0f} MiB)"
+        return f"{said} (needs {mib(self.needed_bytes)} MiB)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,10 +76,10 @@ class Fit:
             ("compute buffer", one.compute_bytes),
             ("program and the rest", one.needed_bytes - one.loader_bytes + one.output_bytes),
         )
-        listed = ", ".join(f"{name} {_mib(size)}" for name, size in parts if size >= 2**20)
+        listed = ", ".join(f"{name} {mib(size)} MiB" for name, size in parts if size >= MIB)
         return (
-            f"the run needs {_mib(one.needed_bytes)} of memory ({listed}); "
-            f"{_mib(self.available.usable_bytes)} are available ({self.available.why})"
+            f"the run needs {mib(one.needed_bytes)} MiB of memory ({listed}); "
+            f"{mib(self.available.usable_bytes)} MiB are available ({self.available.why})"
         )
 
 
@@ -156,7 +157,3 @@ def _largest_context(shape: Shape, settings: Settings, asked: int, usable: int) 
         else:
             high = middle - 1
     return low * _STEP
-
-
-def _mib(n_bytes: int) -> str:
-    return f"{n_bytes / 2**20:,.0f} MiB"

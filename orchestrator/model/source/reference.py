@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from orchestrator.errors import UsageError
 from orchestrator.recipe.schema.recipe import HubModel, ModelSpec, PackageModel, PathModel
+from orchestrator.text.visible import shortened
 
 if TYPE_CHECKING:
     from orchestrator.recipe.loaded import LoadedRecipe
@@ -143,4 +144,4 @@ def _validated(text: str, kind: type[_T], **values: str) -> _T:
 
 
 def _shown(text: str) -> str:
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+    return shortened(text, _SHOWN)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 
 from orchestrator.result.compare.comparable import Differing
 from orchestrator.result.compare.comparison import Comparison, FigureComparison, Side, TextComparison
 from orchestrator.result.compare.statistics import Summary
-from orchestrator.text.visible import visible
+from orchestrator.text.markdown import code, escape_sentence
+from orchestrator.text.numbers import MIB, four_digits, share_or_factor, signed_percent
 
-_LONGEST = 200
-_MIB = 2**20
 # Beyond these a factor is clearer than a change in percent.
 _FACTOR = 3.0
 _TEXTS = {
@@ -35,7 +33,7 @@ def headline(comparison: Comparison) -> str:
     if main.verdict == "undecided":
         return f"Undecided: {told}; {main.why}"
     if main.verdict == "same":
-        return f"B is the same as A within {_percent(comparison.margin)}: {told}"
+        return f"B is the same as A within {share_or_factor(comparison.margin)}: {told}"
     return f"B {'takes' if main.verdict in ('less', 'more') else 'is'} {main.verdict} than A: {told}"
 
 
@@ -46,7 +44,7 @@ def change(figure: FigureComparison) -> str:
         return "?"
     ends = (ratio.ratio,) if ratio.low is None or ratio.high is None else (ratio.ratio, ratio.low, ratio.high)
     as_factor = not 1 / _FACTOR < ratio.ratio < _FACTOR or max(ends) > 10
-    told = [f"×{end:.3g}" if as_factor else f"{(end - 1) * 100:+.1f} %" for end in ends]
+    told = [f"×{end:.3g}" if as_factor else signed_percent((end - 1) * 100) for end in ends]
     told = ["0.0 %" if one in ("-0.0 %", "+0.0 %") else one for one in told]
     return told[0] if len(told) == 1 else f"{told[0]} ({told[1]} to {told[2]})"
 
@@ -68,7 +66,7 @@ def _lines(comparison: Comparison) -> Iterator[str]:
         yield text
     for note in comparison.notes:
         yield ""
-        yield f"Note: {_escaped(note)}."
+        yield f"Note: {escape_sentence(note)}."
 
 
 def _figures(comparison: Comparison) -> Iterator[str]:
@@ -85,30 +83,22 @@ def _figures(comparison: Comparison) -> Iterator[str]:
 def _summary(summary: Summary | None, unit: str) -> str:
     if summary is None:
         return "–"
-    scale = _MIB if unit == "bytes" else 1
-    median = _number(summary.median / scale)
-    return median if summary.spread is None else f"{median} ± {_number(summary.spread / scale)}"
-
-
-def _number(value: float) -> str:
-    """Four digits, without an exponent where a person would not write one."""
-    return f"{value:.0f}" if 1000 <= abs(value) < 1e9 else f"{value:.4g}"
-
-
-def _percent(share: float) -> str:
-    return f"{share * 100:.3g} %" if share < 10 else f"×{share + 1:.3g}"
+    scale = MIB if unit == "bytes" else 1
+    median = four_digits(summary.median / scale)
+    return median if summary.spread is None else f"{median} ± {four_digits(summary.spread / scale)}"
 
 
 def _method(comparison: Comparison) -> Iterator[str]:
     main = comparison.main
-    confidence = _percent(comparison.confidence)
+    confidence = share_or_factor(comparison.confidence)
     if main is not None and main.ratio is not None:
         ratio = main.ratio
         runs = f"{ratio.n} rounds of one run each" if ratio.paired else f"{ratio.n_a} runs of A, {ratio.n_b} of B"
-        seen = "" if main.resolution is None else f" Such runs would show a change of {_percent(main.resolution)}."
-        yield f"{runs}; {confidence} intervals; margin {_percent(comparison.margin)}.{seen}"
+        found = None if main.resolution is None else share_or_factor(main.resolution)
+        seen = "" if found is None else f" Such runs would show a change of {found}."
+        yield f"{runs}; {confidence} intervals; margin {share_or_factor(comparison.margin)}.{seen}"
     else:
-        yield f"Margin {_percent(comparison.margin)}."
+        yield f"Margin {share_or_factor(comparison.margin)}."
 
 
 def _sides(comparison: Comparison) -> Iterator[str]:
@@ -126,7 +116,7 @@ def _sides(comparison: Comparison) -> Iterator[str]:
     for label, of_a, of_b in rows:
         yield f"| {label} | {_codes(of_a)} | {_codes(of_b)} |"
     for key, one in named.items():
-        yield f"| {_code(key)} | {_codes(one.a)} | {_codes(one.b)} |"
+        yield f"| {code(key)} | {_codes(one.a)} | {_codes(one.b)} |"
     yield f"| runs | {_counts(a)} | {_counts(b)} |"
     yield f"| from | {_codes(_when(a))} | {_codes(_when(b))} |"
 
@@ -147,40 +137,24 @@ def _counts(side: Side) -> str:
 
 
 def _differing(one: Differing) -> str:
-    return f"{_code(one.key)}: A {_codes(one.a)}, B {_codes(one.b)}"
+    return f"{code(one.key)}: A {_codes(one.a)}, B {_codes(one.b)}"
 
 
 def _text(text: TextComparison) -> str:
     if text.state == "unknown":
-        return f"The texts are not compared: {_escaped(text.why or '')}."
+        return f"The texts are not compared: {escape_sentence(text.why or '')}."
     told = _TEXTS[text.state].format(n_a=text.n_a, n_b=text.n_b)
     parts = text.difference
     if parts is None:
         return told
     where = f"They part after {parts.position} characters, in line {parts.line}, column {parts.column}"
-    before = f", behind {_code(parts.before)}" if parts.before else ""
+    before = f", behind {code(parts.before)}" if parts.before else ""
     return f"{told} {where}{before}: A {_ending(parts.a)}, B {_ending(parts.b)}."
 
 
 def _ending(text: str) -> str:
-    return f"goes on {_code(text)}" if text else "ends"
+    return f"goes on {code(text)}" if text else "ends"
 
 
 def _codes(values: Sequence[str]) -> str:
-    return ", ".join(_code(value) for value in values) if values else "–"
-
-
-def _code(text: str) -> str:
-    """`text` in a code span of a table cell: whole, and without power."""
-    shown = visible(text[:_LONGEST]).replace("\n", "␊").replace("\t", "␉").replace("\u2028", "␊").replace("\u2029", "␊")
-    if not shown.strip():
-        return "(blank)" if shown else "(empty)"
-    if "`" in shown or "|" in shown:
-        # Parsers do not agree on these two inside a code span inside a table; on character references they do.
-        return f"<code>{re.sub(r'[^A-Za-z0-9 ]', lambda one: f'&#{ord(one[0])};', shown)}</code>"
-    return f"` {shown} `" if shown[0] == " " or shown[-1] == " " else f"`{shown}`"
-
-
-def _escaped(text: str) -> str:
-    """Our own sentences: what Markdown would take for its own stays text; code spans are ours."""
-    return re.sub(r"([<>\[\]*_|#&])", r"\\\1", text)
+    return ", ".join(code(value) for value in values) if values else "–"
