@@ -1,6 +1,7 @@
 """The plots, by matplotlib, whose one user this module is: a figure in, SVG or PNG out.
 
-matplotlib takes half a second to import: import this module where a plot is made.
+matplotlib takes half a second to import: import this module where a plot is made. It comes with the extra `report`;
+where it is missing, importing this module is a `UsageError` that says so.
 """
 
 from __future__ import annotations
@@ -14,19 +15,29 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import matplotlib
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.backends.backend_svg import FigureCanvasSVG
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
+from orchestrator.errors import UsageError
 from orchestrator.report.content import RATES, Case, History, Matrix, MemoryRow, Point, Series, ends, name_of
 from orchestrator.report.palette import LIGHT, MARKS, Palette
 from orchestrator.text.numbers import MIB
 from orchestrator.text.visible import label, visible
+
+try:
+    import matplotlib
+    from matplotlib.axes import Axes
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+except ModuleNotFoundError as error:
+    if (error.name or "").partition(".")[0] != "matplotlib":
+        raise
+    raise UsageError(
+        "a page and plots need matplotlib, which is not installed",
+        hint="pip install 'lcpp[report]'; tables, --markdown and --junit work without it",
+    ) from None
 
 View = Literal["date", "commit"]
 MAX_SERIES = 6

@@ -1,8 +1,13 @@
-"""The report in the terminal: tables, and small plots by plotext, whose one user this module is."""
+"""The report in the terminal: tables, and small plots by plotext, whose one user this module is.
+
+plotext comes with the extra `report`; without it there are the tables alone.
+"""
 
 from __future__ import annotations
 
-import plotext
+from types import ModuleType
+from typing import cast
+
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -36,9 +41,11 @@ def show(report: Report, console: Console) -> None:
         console.print()
         console.print(_latest(report))
     worth = [one for one in report.histories if any(series.n_points > 1 for series in one.series)]
-    for history in worth[:_MAX_PLOTS]:
-        console.print()
-        _plot(history, console)
+    plotext = _plotext() if worth else None
+    if plotext is not None:
+        for history in worth[:_MAX_PLOTS]:
+            console.print()
+            _plot(history, console, plotext)
     for matrix in report.matrices:
         console.print()
         console.print(_matrix(matrix))
@@ -47,6 +54,8 @@ def show(report: Report, console: Console) -> None:
         console.print(_memory(report))
     for reason, n in report.reasons[:10]:
         console.print(_text(f"disturbed: {reason} ({words.many(n, 'run')})", "yellow"), soft_wrap=True)
+    if worth and plotext is None:
+        console.print(Text("small plots need plotext: pip install 'lcpp[report]'", style="dim"), soft_wrap=True)
 
 
 def _latest(report: Report) -> Table:
@@ -97,7 +106,15 @@ def _memory(report: Report) -> Table:
     return table
 
 
-def _plot(history: History, console: Console) -> None:
+def _plotext() -> ModuleType | None:
+    try:
+        import plotext
+    except ModuleNotFoundError:
+        return None
+    return cast(ModuleType, plotext)
+
+
+def _plot(history: History, console: Console, plotext: ModuleType) -> None:
     """The history of the main rate, a mark a median, with its interval; the groups in their order."""
     figure = plotext.figure
     figure.clear()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -81,6 +84,41 @@ def test_what_cannot_be_is_said(
     assert isinstance(error, UsageError)
     assert told in str(error)
     assert list(tmp_path.iterdir()) == []
+
+
+WITHOUT_THE_EXTRA = """
+import sys
+sys.modules.update(matplotlib=None, plotext=None)
+from orchestrator.cli.main import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        ([], 0, "newest figures"),
+        ([], 0, "small plots need plotext: pip install 'lcpp[report]'"),
+        (["--markdown"], 0, "# lcpp report"),
+        (["--junit", "junit.xml"], 0, "written: junit.xml"),
+        (["-o", "page.html"], 2, "  next: pip install 'lcpp[report]'"),
+        (["--plot", "history", "-o", "plot.svg"], 2, "  next: pip install 'lcpp[report]'"),
+    ],
+)
+def test_without_the_extra_there_is_all_but_plots(
+    runs: Path, tmp_path: Path, arguments: list[str], code: int, told: str
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_THE_EXTRA, "report", *arguments],
+        cwd=tmp_path,
+        env={**os.environ, "LCPP_RUNS": str(runs), "PYTHONPATH": str(Path(__file__).parents[2]), "COLUMNS": "120"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, "bug:" in done.stderr) == (code, False), done.stderr
+    assert told in done.stdout + done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == [word for word in arguments if word == "junit.xml"]
 
 
 def test_a_folder_and_a_pipe_are_not_replaced(runs: Path, tmp_path: Path) -> None:
