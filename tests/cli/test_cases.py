@@ -6,14 +6,13 @@ import json
 import signal
 import time
 
-from tests.cli.test_compare import QUICK, lcpp, start
-from tests.experiment.conftest import lab, shared  # noqa: F401 - fixtures
+from tests.cli.calls import QUICK, lcpp, start
 from tests.experiment.lab import Lab
 
 MATRIX = "matrix: {run.n_threads: [1, 3, 2]}\nrepeat: 2"
 
 
-def test_a_sweep_with_a_failing_case(lab: Lab) -> None:  # noqa: F811
+def test_a_sweep_with_a_failing_case(lab: Lab) -> None:
     recipe = str(lab.recipe(MATRIX))
     out, err = lcpp(lab, "run", recipe, *QUICK, code=1)
     assert "1 of 3 cases failed; the first: llama-cli died of SIGSEGV" in err
@@ -28,14 +27,14 @@ def test_a_sweep_with_a_failing_case(lab: Lab) -> None:  # noqa: F811
     assert one["figures"]["generation_per_second"]["n"] == 2
 
 
-def test_what_is_not_as_expected_is_told_by_the_exit_code(lab: Lab) -> None:  # noqa: F811
+def test_what_is_not_as_expected_is_told_by_the_exit_code(lab: Lab) -> None:
     recipe = str(lab.recipe("repeat: 2\nexpect: {text_contains: [Rome]}"))
     out, err = lcpp(lab, "run", recipe, *QUICK, code=4)
     assert "in 1 of 1 cases" in err
     assert "1 case, 2 runs each" in out
 
 
-def test_ctrl_c_in_a_sweep_says_how_to_go_on(lab: Lab) -> None:  # noqa: F811
+def test_ctrl_c_in_a_sweep_says_how_to_go_on(lab: Lab) -> None:
     words = ("run", str(lab.recipe("matrix: {run.n_threads: [1, 2]}\nrepeat: 500")), *QUICK)
     child = start(lab, *words)
     end = time.monotonic() + 60

@@ -3,51 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import jsonschema
 import pytest
 
 from orchestrator.result.compare.comparison import json_schema
-from tests.experiment.conftest import lab, shared  # noqa: F401 - fixtures
+from tests.cli.calls import QUICK, lcpp, start
 from tests.experiment.lab import Lab
 
-ROOT = Path(__file__).parents[2]
 A_B = ("-a", "run.n_threads=1", "-b", "run.n_threads=2")
 B_A = ("-a", "run.n_threads=2", "-b", "run.n_threads=1")
-QUICK = ("--no-guard", "--wait", "0")
 
 
-def start(lab: Lab, *words: str) -> subprocess.Popen[str]:  # noqa: F811
-    """Start lcpp."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("LCPP_", "COLUMNS"))}
-    runs = {"LCPP_VENDOR": str(lab.vendor), "LCPP_RUNS": str(lab.workspace.runs), "PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(
-        [sys.executable, "-m", "orchestrator", *words],
-        cwd=lab.folder,
-        env={**environment, **runs, "COLUMNS": "150"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def lcpp(lab: Lab, *words: str, code: int = 0) -> tuple[str, str]:  # noqa: F811
-    """Run lcpp to its end; its standard output and error."""
-    with start(lab, *words) as child:
-        out, err = child.communicate(timeout=120)
-    assert child.returncode == code, err
-    assert "Traceback" not in err
-    return out, err
-
-
-def test_now_and_again_from_the_store(lab: Lab) -> None:  # noqa: F811
+def test_now_and_again_from_the_store(lab: Lab) -> None:
     recipe = str(lab.recipe())
     out, err = lcpp(lab, "compare", recipe, *A_B, *QUICK, "--json")
     now = json.loads(out)
@@ -81,13 +51,13 @@ def test_now_and_again_from_the_store(lab: Lab) -> None:  # noqa: F811
         (("compare", "@trial", "@other"), "there is no result of a recipe"),
     ],
 )
-def test_what_cannot_be_compared(lab: Lab, words: tuple[str, ...], told: str) -> None:  # noqa: F811
+def test_what_cannot_be_compared(lab: Lab, words: tuple[str, ...], told: str) -> None:
     lab.recipe()
     _, err = lcpp(lab, *words, code=2)
     assert told in err
 
 
-def test_a_comparison_that_was_killed_goes_on(lab: Lab) -> None:  # noqa: F811
+def test_a_comparison_that_was_killed_goes_on(lab: Lab) -> None:
     # So small a margin that it is never decided.
     words = ("compare", str(lab.recipe()), *A_B, *QUICK, "--margin", "0.01%", "-a", "run.n_threads=2")
     child = start(lab, *words, "--rounds", "1000")
@@ -105,7 +75,7 @@ def test_a_comparison_that_was_killed_goes_on(lab: Lab) -> None:  # noqa: F811
     assert json.loads(out)["a"]["n_counted"] == left
 
 
-def test_a_selftest_of_a_recipe(lab: Lab) -> None:  # noqa: F811
+def test_a_selftest_of_a_recipe(lab: Lab) -> None:
     out, _ = lcpp(lab, "selftest", str(lab.recipe()), *QUICK, "--rounds", "6")
     assert "9 of 10 comparisons" in out
     assert "text: the same" in out
