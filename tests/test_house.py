@@ -57,7 +57,6 @@ LONG: Mapping[str, str] = {
     "parse.parser:_read": _SPLIT,
     "pipeline:_once": _SPLIT,
     "pipeline:prepare": _SPLIT,
-    "report.markdown:_lines": _SPLIT,
 }
 # Class names with several meanings.
 AMBIGUOUS: Mapping[str, str] = dict.fromkeys(

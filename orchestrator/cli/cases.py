@@ -15,6 +15,7 @@ from orchestrator.experiment.sweep import sweep
 from orchestrator.noise.guard import Guard
 from orchestrator.recipe.matrix import Cases
 from orchestrator.result.compare.statistics import Summary
+from orchestrator.result.registry import Figure, shown_in
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -81,22 +82,20 @@ def _show(told: SweepDocument, console: Console) -> None:
     keys = list(dict.fromkeys(key for case in told.cases for key in case.settings))
     for key in keys:
         table.add_column(safe(key), overflow="fold")
-    for name in ("runs", "generation, tokens/s", "prompt, tokens/s", "load", "peak memory"):
-        table.add_column(name, justify="right")
+    shown = shown_in("cases")
+    table.add_column("runs", justify="right")
+    for figure in shown:
+        table.add_column(f"{figure.column}, {figure.unit}" if figure.kind == "rate" else figure.column, justify="right")
     for case in told.cases:
         cells = [safe(case.settings.get(key, "")) for key in keys]
         if case.state == "failed" and not case.figures:
             told_failure = "failed" if case.failure is None else f"failed: {case.failure.what.splitlines()[0]}"
-            table.add_row(*cells, "0", Text(safe(told_failure), style="red"), "", "", "")
+            table.add_row(*cells, "0", Text(safe(told_failure), style="red"), *("" for _ in shown[1:]))
             continue
-        figures = case.figures
         table.add_row(
             *cells,
             str(len(case.runs)),
-            _rate(figures.get("generation_per_second")),
-            _rate(figures.get("prompt_per_second")),
-            _told(figures.get("load_ms"), 1, "ms"),
-            _told(figures.get("peak_memory_bytes"), 2**20, "MiB"),
+            *(_spread(figure, case.figures.get(figure.name)) for figure in shown),
             style="yellow" if case.state in ("noisy", "failed") else "",
         )
     console.print(table)
@@ -123,14 +122,13 @@ def _notes(told: SweepDocument) -> list[str]:
     return notes
 
 
-def _rate(spread: Summary | None) -> str:
+def _spread(figure: Figure, spread: Summary | None) -> str:
+    """Of a rate the median and its interval; of all others the median with its unit."""
     if spread is None:
         return "–"
+    if figure.kind != "rate":
+        return f"{spread.median / figure.divisor:,.0f} {figure.shown_unit}"
     # Of two runs the interval says nothing.
     if spread.low is None or spread.high is None or spread.n < 3:
         return f"{spread.median:.2f}"
     return f"{spread.median:.2f} [{spread.low:.2f}, {spread.high:.2f}]"
-
-
-def _told(spread: Summary | None, unit: float, name: str) -> str:
-    return "–" if spread is None else f"{spread.median / unit:,.0f} {name}"

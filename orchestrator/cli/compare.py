@@ -11,6 +11,7 @@ import click
 from orchestrator.cli.settings import Settings
 from orchestrator.cli.view.amounts import duration, share
 from orchestrator.errors import ExpectationError, UsageError
+from orchestrator.result.registry import PEAK_MEMORY, PROMPT
 
 if TYPE_CHECKING:
     from orchestrator.result.compare.comparison import Comparison
@@ -42,7 +43,7 @@ class _Now:
 @click.option("-b", "of_b", multiple=True, metavar="KEY.PATH=VALUE", help="With RECIPE: a setting of B.")
 @click.option("-s", "--set", "common", multiple=True, metavar="KEY.PATH=VALUE", help="With RECIPE: a setting of both.")
 @click.option("--margin", metavar="PERCENT", default="3%", show_default=True, callback=share, help="A change of less.")
-@click.option("--figure", metavar="NAME", help="The one that decides, such as prompt_per_second or peak_memory_bytes.")
+@click.option("--figure", metavar="NAME", help=f"The one that decides, such as {PROMPT.name} or {PEAK_MEMORY.name}.")
 @click.option("--allow", multiple=True, metavar="KEY", help="May differ between A and B, such as machine or run.n_ctx.")
 @click.option(
     "--budget",

@@ -131,7 +131,7 @@ def _find(database: Database, selections: Sequence[str], limit: int) -> tuple[li
 
 def _plot(made: Report, kind: str, suffix: str) -> bytes:
     from orchestrator.report import plots, svg
-    from orchestrator.report.content import MAIN_RATE, RATES
+    from orchestrator.result.registry import shown_in
 
     drawn = None
     if kind in ("history", "commits"):
@@ -140,8 +140,8 @@ def _plot(made: Report, kind: str, suffix: str) -> bytes:
             drawn = plots.draw_history(with_rates[0], "date" if kind == "history" else "commit")
     elif kind == "compare":
         for matrix in made.matrices:
-            known = {rate for case in matrix.cases for rate in case.spreads}
-            rate = next((rate for rate in (MAIN_RATE, *RATES) if rate in known), None)
+            known = {name for case in matrix.cases for name in case.spreads}
+            rate = next((rate for rate in shown_in("histories") if rate.name in known), None)
             if rate is not None:
                 drawn = plots.draw_matrix(matrix, rate)
                 break

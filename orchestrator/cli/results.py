@@ -12,6 +12,7 @@ import click
 
 from orchestrator.cli.settings import Settings
 from orchestrator.errors import Interrupted, UsageError
+from orchestrator.result.registry import FIGURES, GENERATION, LOAD
 
 if TYPE_CHECKING:
     from orchestrator.result.measurement import Measurement
@@ -19,10 +20,10 @@ if TYPE_CHECKING:
 
 _LIMIT = 40
 _FORMATS = ("csv", "jsonl", "parquet")
-_HELP = """SELECTION is @RECIPE (the newest group of runs of that recipe), @RECIPE~2 (the second group before it), an
+_HELP = f"""SELECTION is @RECIPE (the newest group of runs of that recipe), @RECIPE~2 (the second group before it), an
 id or the beginning of one, or filters: KEY=VALUE,... (also != < <= > >=; * in a value stands for anything). Keys are
 recipe, model, commit, machine, program, status, id, file, since, until, experiment, case, round, warmup, disturbed,
-dummy, imported; every figure (generation_per_second, load_ms, ...); every setting of a recipe (run.n_threads or
+dummy, imported; every figure ({GENERATION.name}, {LOAD.name}, ...); every setting of a recipe (run.n_threads or
 n_threads)."""
 
 
@@ -285,12 +286,14 @@ def _table(found: Sequence[Measurement]) -> None:
     table.add_column("id", overflow="fold")
     table.add_column("llama.cpp", overflow="fold")
     table.add_column("model", overflow="fold")
-    table.add_column("prompt\ntokens/s", justify="right")
-    table.add_column("generation\ntokens/s", justify="right")
+    # As they happen: the prompt first.
+    shown = [figure for figure in FIGURES.values() if figure.shown == "histories"]
+    for figure in shown:
+        table.add_column(f"{figure.column}\n{figure.unit}", justify="right")
     table.add_column("", overflow="fold")
     for one in found:
         build = f"b{one.build_number}" if one.build_number is not None else (one.commit or "")[:8]
-        rates = [one.figures.get(name) for name in ("prompt_per_second", "generation_per_second")]
+        rates = [one.figures.get(figure.name) for figure in shown]
         table.add_row(
             Text(one.id),
             build,

@@ -8,10 +8,8 @@ from orchestrator.experiment.plan import Kind
 from orchestrator.experiment.sweep import Sweep, SweptCase
 from orchestrator.piece import Piece
 from orchestrator.result.compare.statistics import Summary, summarise
+from orchestrator.result.registry import shown_in
 from orchestrator.result.schema import Failure
-
-# What people compare; all other figures are in the results.
-FIGURES = ("generation_per_second", "prompt_per_second", "load_ms", "peak_memory_bytes")
 
 
 class CaseDocument(Piece):
@@ -58,11 +56,11 @@ def document(sweep: Sweep) -> SweepDocument:
 def _case(case: SweptCase) -> CaseDocument:
     made = [one.measurement for one in case.attempts]
     counting = [one for one in made if one.counts]
-    figures = {}
-    for name in FIGURES:
-        values = [one.figures[name] for one in counting if name in one.figures]
-        if values:
-            figures[name] = summarise(values)
+    # What people compare; all other figures are in the results.
+    values = {
+        figure.name: [run.figures[figure.name] for run in counting if figure.name in run.figures]
+        for figure in shown_in("cases")
+    }
     state: Literal["ok", "unexpected", "noisy", "failed"] = "ok"
     if case.given_up is not None or (made and all(one.status == "failed" for one in made)):
         state = "failed"
@@ -79,5 +77,5 @@ def _case(case: SweptCase) -> CaseDocument:
         runs=tuple(one.id for one in counting),
         left_out=tuple(one.id for one in made if not one.counts),
         disturbed_by=tuple(dict.fromkeys(why for one in made for why in one.disturbed)),
-        figures=figures,
+        figures={name: summarise(numbers) for name, numbers in values.items() if numbers},
     )

@@ -19,6 +19,7 @@ from orchestrator.noise.guard import Guard
 from orchestrator.pipeline import Outcome, Prepared, execute
 from orchestrator.progress import Progress, Silent
 from orchestrator.result.measurement import Measurement
+from orchestrator.result.registry import WALL
 from orchestrator.result.schema import Part
 from orchestrator.workspace import Workspace
 
@@ -68,7 +69,7 @@ class Runner:
         self._told_at = -math.inf
         for one in attempts:
             self._attempts.setdefault(one.slot, []).append(one)
-            self.pace.add(one.slot.case, one.measurement.figures.get("wall_s", 0.0))
+            self.pace.add(one.slot.case, one.measurement.figures.get(WALL.name, 0.0))
 
     @property
     def attempts(self) -> list[Attempt]:

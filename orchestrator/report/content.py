@@ -13,10 +13,8 @@ from orchestrator.result.compare.statistics import Summary, summarise
 from orchestrator.result.limits import told
 from orchestrator.result.measurement import Measurement
 from orchestrator.result.memory_fit import MemoryFit
+from orchestrator.result.registry import GENERATION, PEAK_MEMORY, shown_in
 from orchestrator.result.schema import Result
-
-RATES = {"generation_per_second": "token generation", "prompt_per_second": "prompt processing"}
-MAIN_RATE = "generation_per_second"
 
 # Where llama.cpp comes from and which one it is: that is what a history is about, not what sets two histories apart.
 _WHICH_ENGINE = ("engine.ref", "engine.source", "engine.remote", "engine.path")
@@ -48,7 +46,7 @@ class Run:
     @property
     def rate(self) -> float | None:
         """Generated tokens a second."""
-        return self.measurement.figures.get(MAIN_RATE)
+        return self.measurement.figures.get(GENERATION.name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,6 +165,7 @@ class Latest:
     """A series as it is now: the runs of its newest llama.cpp.
 
     Args:
+        spreads: by the name of the rate.
         change: against the llama.cpp that ran before it; None: there is none.
         n_runs: those that count.
         share: of the machine's memory bandwidth, in words.
@@ -175,8 +174,7 @@ class Latest:
     name: str
     label: str
     build: str
-    generation: Summary | None
-    prompt: Summary | None
+    spreads: Mapping[str, Summary]
     peak_bytes: float | None
     change: Change | None
     n_runs: int
@@ -312,8 +310,8 @@ def _series(runs: Sequence[Run]) -> tuple[Series, ...]:
     return tuple(
         Series(
             label=label or members[0].measurement.model_name,
-            by_date={rate: points for rate in RATES if (points := _by_date(members, rate))},
-            by_commit={rate: points for rate in RATES if (points := _by_commit(members, rate))},
+            by_date={name: points for name in _rates() if (points := _by_date(members, name))},
+            by_commit={name: points for name in _rates() if (points := _by_commit(members, name))},
             runs=tuple(members),
         )
         for label, members in zip(labels, apart.values(), strict=True)
@@ -430,13 +428,12 @@ def _latest(history: History, series: Series) -> Latest:
     counting = [run for run in now if run.measurement.counts]
     older = next((name_of(run) for run in series.runs if name_of(run) != build and run.measurement.counts), None)
     before = [run for run in series.runs if name_of(run) == older and run.measurement.counts]
-    peaks = sorted(_values(counting, "peak_memory_bytes"))
+    peaks = sorted(_values(counting, PEAK_MEMORY.name))
     return Latest(
         name=history.title,
         label=series.label,
         build=build,
-        generation=_spread(counting, MAIN_RATE),
-        prompt=_spread(counting, "prompt_per_second"),
+        spreads=_spreads(counting),
         peak_bytes=peaks[len(peaks) // 2] if peaks else None,
         change=change(_rows(before), _rows(now), frozenset(_WHICH_ENGINE)) if before and counting else None,
         n_runs=len(counting),
@@ -453,9 +450,13 @@ def _values(runs: Iterable[Run], figure: str) -> tuple[float, ...]:
     return tuple(run.measurement.figures[figure] for run in runs if _has(run, figure))
 
 
-def _spread(runs: Iterable[Run], rate: str) -> Summary | None:
-    values = _values(runs, rate)
-    return summarise(values) if values else None
+def _rates() -> tuple[str, ...]:
+    """The figures that have a history, by name."""
+    return tuple(figure.name for figure in shown_in("histories"))
+
+
+def _spreads(runs: Sequence[Run]) -> dict[str, Summary]:
+    return {name: summarise(values) for name in _rates() if (values := _values(runs, name))}
 
 
 def _case(index: int, runs: Sequence[Run], first: Sequence[Run]) -> Case:
@@ -467,7 +468,7 @@ def _case(index: int, runs: Sequence[Run], first: Sequence[Run]) -> Case:
         label=case_label(settings) or f"case {index + 1}",
         runs=tuple(runs),
         n_left_out=len(runs) - len(counting),
-        spreads={rate: one for rate in RATES if (one := _spread(counting, rate))},
+        spreads=_spreads(counting),
         change=None if runs is first else change(_rows(first), _rows(runs), frozenset(settings)),
         failure=failures[0] if failures and not counting else "",
     )

@@ -12,8 +12,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from orchestrator.report import excerpt, plots, svg, words
-from orchestrator.report.content import RATES, Report, Run, name_of
+from orchestrator.report.content import Report, Run, name_of
 from orchestrator.report.palette import DARK, LIGHT
+from orchestrator.result.registry import CPU, PEAK_MEMORY, WALL, shown_in
 from orchestrator.text.visible import shortened, visible
 
 MAX_BYTES = 2_000_000
@@ -87,7 +88,10 @@ def render(report: Report) -> str:
             style=Markup(style),
             style_digest=digest,
             anchors={id(run): f"run-{number}" for number, run in enumerate(report.runs[: len(folds)], 1)},
-            rates=RATES,
+            rates=shown_in("histories"),
+            peak_memory=PEAK_MEMORY.name,
+            wall=WALL.name,
+            cpu=CPU.name,
             max_rows=_MAX_ROWS,
             max_series=_MAX_SERIES,
             max_histories=_MAX_TABLES,
@@ -118,7 +122,7 @@ def _plots(report: Report) -> dict[str, list[_Plot]]:
         if any(len(points) > 1 for series in history.series for points in series.by_commit.values()):
             here.append(make.make(plots.draw_history(history, "commit")))
     for matrix in report.matrices[:_MAX_MATRICES]:
-        rates = [rate for rate in RATES if any(rate in case.spreads for case in matrix.cases)]
+        rates = [rate for rate in shown_in("histories") if any(rate.name in case.spreads for case in matrix.cases)]
         made[f"matrix {id(matrix)}"] = [make.make(plots.draw_matrix(matrix, rate)) for rate in rates]
     if report.memory:
         made["memory"] = [make.make(plots.draw_memory(report.memory))]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from xml.etree import ElementTree
 
 from orchestrator.report.content import Report, Run, name_of
+from orchestrator.result.registry import WALL
 from orchestrator.text.visible import shortened, visible
 
 _MAX_TEXT = 4000
@@ -33,7 +34,7 @@ def _run(suite: ElementTree.Element, run: Run) -> None:
     one, result = run.measurement, run.result
     classname = _safe(f"{one.name}.{name_of(run)}")
     case = _case(suite, classname, one.id)
-    case.set("time", f"{one.figures.get('wall_s', 0.0):.3f}")
+    case.set("time", f"{one.figures.get(WALL.name, 0.0):.3f}")
     if one.status == "failed":
         failure = None if result is None else result.failure
         what = "the run failed" if failure is None else failure.what

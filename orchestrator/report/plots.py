@@ -18,8 +18,9 @@ from typing import Any, Literal
 import numpy as np
 
 from orchestrator.errors import UsageError
-from orchestrator.report.content import RATES, Case, History, Matrix, MemoryRow, Point, Series, ends, name_of
+from orchestrator.report.content import Case, History, Matrix, MemoryRow, Point, Series, ends, name_of
 from orchestrator.report.palette import LIGHT, MARKS, Palette
+from orchestrator.result.registry import FIGURES, Figure, shown_in
 from orchestrator.text.numbers import MIB
 from orchestrator.text.visible import label, visible
 
@@ -29,7 +30,7 @@ try:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure as Drawing
     from matplotlib.ticker import MaxNLocator
 except ModuleNotFoundError as error:
     if (error.name or "").partition(".")[0] != "matplotlib":
@@ -65,7 +66,7 @@ class Drawn:
         description: what a person who does not see it should know.
     """
 
-    figure: Figure
+    figure: Drawing
     title: str
     description: str
 
@@ -114,15 +115,15 @@ def _rc(palette: Palette) -> dict[str, dict[str, Any]]:
 def draw_history(history: History, view: View, palette: Palette = LIGHT) -> Drawn:
     """Each rate of a recipe over time, or by llama.cpp: the median of each group with its interval, and each run."""
     shown = [series for series in history.series if _points(series, view)][:MAX_SERIES]
-    rates = [rate for rate in RATES if any(_side(series, view).get(rate) for series in shown)]
+    rates = [rate for rate in shown_in("histories") if any(_side(series, view).get(rate.name) for series in shown)]
     commits = _commits(shown)
     with _settings(palette):
         legend = 0.22 * len(shown) if len(shown) > 1 else 0.0
-        figure = Figure(figsize=(_WIDTH_INCH, 0.5 + 2.0 * len(rates) + legend), layout="constrained")
+        figure = Drawing(figsize=(_WIDTH_INCH, 0.5 + 2.0 * len(rates) + legend), layout="constrained")
         for number, rate in enumerate(rates):
             axes = figure.add_subplot(len(rates), 1, number + 1)
             for place, series in enumerate(shown):
-                points = _side(series, view).get(rate, ())[-_MAX_POINTS:]
+                points = _side(series, view).get(rate.name, ())[-_MAX_POINTS:]
                 if view == "date":
                     where = [float(date2num(point.at)) for point in points]
                 else:
@@ -131,12 +132,12 @@ def draw_history(history: History, view: View, palette: Palette = LIGHT) -> Draw
                     kept = [point for point in points if point.commit in commits]
                     points, where = tuple(kept), [commits.index(point.commit) + aside for point in kept]
                 _series(axes, where, points, place, palette, label=_short(series.label), joined=view == "date")
-            axes.set_title(f"{RATES[rate]}, tokens/s")
+            axes.set_title(f"{rate.label}, {rate.unit}")
             axes.yaxis.set_major_locator(MaxNLocator(5))
             axes.margins(y=0.15)
             if view == "date":
                 _dates(axes)
-                _changes(axes, shown[0].by_date.get(rate, ()), palette, named=number == 0)
+                _changes(axes, shown[0].by_date.get(rate.name, ()), palette, named=number == 0)
             else:
                 _names(axes, commits)
             if number == 0 and len(shown) > 1:
@@ -150,20 +151,20 @@ def draw_history(history: History, view: View, palette: Palette = LIGHT) -> Draw
     )
 
 
-def draw_matrix(matrix: Matrix, rate: str, palette: Palette = LIGHT) -> Drawn:
+def draw_matrix(matrix: Matrix, rate: Figure, palette: Palette = LIGHT) -> Drawn:
     """The cases of an experiment below each other: each run a dot, the median with its interval."""
-    cases = [case for case in matrix.cases if rate in case.spreads][:MAX_ROWS]
+    cases = [case for case in matrix.cases if rate.name in case.spreads][:MAX_ROWS]
     with _settings(palette):
-        figure = Figure(figsize=(_WIDTH_INCH, 0.75 + 0.46 * max(1, len(cases))), layout="constrained")
+        figure = Drawing(figsize=(_WIDTH_INCH, 0.75 + 0.46 * max(1, len(cases))), layout="constrained")
         axes = figure.add_subplot()
         for row, case in enumerate(cases):
-            _row(axes, row, case, rate, palette)
+            _row(axes, row, case, rate.name, palette)
         _rows(axes, len(cases))
-        axes.set_title(f"{RATES[rate]}, tokens/s")
-    told = "; ".join(f"{case.label}: {case.spreads[rate].median:.2f}" for case in cases[:8])
+        axes.set_title(f"{rate.label}, {rate.unit}")
+    told = "; ".join(f"{case.label}: {case.spreads[rate.name].median:.2f}" for case in cases[:8])
     return Drawn(
         figure=figure,
-        title=visible(f"{matrix.title}: {RATES[rate]}"),
+        title=visible(f"{matrix.title}: {rate.label}"),
         description=visible(f"Median tokens per second: {told}." + (" More in the table." if len(cases) > 8 else "")),
     )
 
@@ -172,7 +173,7 @@ def draw_memory(rows: Sequence[MemoryRow], palette: Palette = LIGHT) -> Drawn:
     """What memory was measured, as a bar, and what was estimated before, as a mark on it."""
     shown = rows[:MAX_ROWS]
     with _settings(palette):
-        figure = Figure(figsize=(_WIDTH_INCH, 1.1 + 0.5 * max(1, len(shown))), layout="constrained")
+        figure = Drawing(figsize=(_WIDTH_INCH, 1.1 + 0.5 * max(1, len(shown))), layout="constrained")
         axes = figure.add_subplot()
         for row, one in enumerate(shown):
             peak = one.fit.part("peak")
@@ -374,7 +375,7 @@ def _told(history: History, shown: Sequence[Series], view: View) -> str:
                 ends = f"{known[0].spread.median:.1f} ({known[0].commit})"
                 if len(known) > 1:
                     ends = f"from {ends} to {known[-1].spread.median:.1f} ({known[-1].commit})"
-                told.append(f"{series.label}, {RATES[rate]}: {ends} tokens per second")
+                told.append(f"{series.label}, {FIGURES[rate].label}: {ends} tokens per second")
     left = len(history.series) - len(shown)
     more = f" {left} more series are in the table." if left else ""
     return f"{'; '.join(told)}.{more} Crosses are disturbed runs, which do not count."

@@ -13,9 +13,10 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.report import words
-from orchestrator.report.content import MAIN_RATE, RATES, History, Matrix, Report, ends
+from orchestrator.report.content import History, Matrix, Report, ends
 from orchestrator.report.verdicts import Change
 from orchestrator.result.compare.statistics import Summary
+from orchestrator.result.registry import GENERATION, shown_in
 from orchestrator.text.visible import label as short_label
 from orchestrator.text.visible import visible
 
@@ -60,16 +61,15 @@ def show(report: Report, console: Console) -> None:
 
 def _latest(report: Report) -> Table:
     table = _table("newest figures, tokens/s", "recipe", "llama.cpp")
-    for name in ("generation", "prompt"):
-        table.add_column(name, justify="right", no_wrap=True)
+    for rate in shown_in("histories"):
+        table.add_column(rate.column, justify="right", no_wrap=True)
     table.add_column("against the one before", overflow="fold")
     table.add_column("runs", justify="right")
     for one in report.latest:
         table.add_row(
             _text(f"{one.name}\n{one.label}" if one.label else one.name),
             _text(one.build),
-            _rate(one.generation),
-            _rate(one.prompt),
+            *(_rate(one.spreads.get(rate.name)) for rate in shown_in("histories")),
             _change(one.change),
             str(one.n_runs),
         )
@@ -78,17 +78,15 @@ def _latest(report: Report) -> Table:
 
 def _matrix(matrix: Matrix) -> Table:
     table = _table(f"{matrix.title}, tokens/s", "case")
-    for name in ("generation", "prompt"):
-        table.add_column(name, justify="right", no_wrap=True)
+    for rate in shown_in("histories"):
+        table.add_column(rate.column, justify="right", no_wrap=True)
     table.add_column("against the first", overflow="fold")
     table.add_column("runs", justify="right")
     for case in matrix.cases:
-        generation, prompt = (case.spreads.get(rate) for rate in (MAIN_RATE, "prompt_per_second"))
         failed = _text(f"failed: {case.failure}", "red")
         table.add_row(
             _text(case.label),
-            _rate(generation),
-            _rate(prompt),
+            *(_rate(case.spreads.get(rate.name)) for rate in shown_in("histories")),
             failed if case.failure else _change(case.change),
             str(len(case.runs) - case.n_left_out),
         )
@@ -124,13 +122,13 @@ def _plot(history: History, console: Console, plotext: ModuleType) -> None:
     known = {
         series.label: [(point.at, one) for point in points if (one := point.spread)]
         for series in history.series
-        if (points := series.by_date.get(MAIN_RATE))
+        if (points := series.by_date.get(GENERATION.name))
     }
     shown = dict(list(known.items())[:_MAX_SERIES])
     times = sorted({at for groups in shown.values() for at, _ in groups})
     if len(times) < 2:
         return
-    console.print(_text(f"{history.title}: {RATES[MAIN_RATE]}, tokens/s"), soft_wrap=True)
+    console.print(_text(f"{history.title}: {GENERATION.label}, {GENERATION.unit}"), soft_wrap=True)
     ascii_only = not (console.encoding or "").lower().startswith("utf")
     for number, (label, groups) in enumerate(shown.items()):
         where = [times.index(at) for at, _ in groups]

@@ -9,13 +9,12 @@ from orchestrator.errors import IncomparableError
 from orchestrator.result.compare.comparison import MARGIN, Comparison, FigureComparison, compare
 from orchestrator.result.compare.statistics import MINIMUM_RUNS
 from orchestrator.result.measurement import Measurement
+from orchestrator.result.registry import FIGURES
 from orchestrator.text.numbers import signed_percent
 
 __all__ = ["MARGIN", "Change", "change"]
 
 _TONES = {"faster": "ok", "less": "ok", "slower": "bad", "more": "bad"}
-# Besides speed: what got worse is said as well.
-_ALSO = {"peak_memory_bytes": "memory", "load_ms": "load time"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,10 +41,10 @@ def change(before: Sequence[Measurement], after: Sequence[Measurement], allow: f
     main = found.main
     if main is None:
         return Change(words="not measured on both sides")
-    parts = [_words(main, found), *(_also(one) for one in found.figures if one.name in _ALSO and one.is_worse)]
+    parts = [_words(main, found), *(_besides(figure) for figure in found.figures if figure.is_worse)]
     if found.text.state == "different":
         parts.append("another text")
-    return Change(words="; ".join(parts), tone=_TONES.get(main.verdict, ""))
+    return Change(words="; ".join(part for part in parts if part), tone=_TONES.get(main.verdict, ""))
 
 
 def _words(main: FigureComparison, found: Comparison) -> str:
@@ -60,8 +59,10 @@ def _words(main: FigureComparison, found: Comparison) -> str:
     return f"{main.verdict}: {_percent(ratio.ratio)} ({between})"
 
 
-def _also(one: FigureComparison) -> str:
-    return f"{_ALSO[one.name]} {_percent(one.ratio.ratio)}" if one.ratio is not None else ""
+def _besides(worse: FigureComparison) -> str:
+    """Besides the figure that decides: some that got worse are named as well."""
+    label = FIGURES[worse.name].besides
+    return f"{label} {_percent(worse.ratio.ratio)}" if label is not None and worse.ratio is not None else ""
 
 
 def _percent(ratio: float) -> str:

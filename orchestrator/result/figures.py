@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from orchestrator.parse.record import BatchedTest, BenchTest, Buffer, Record, Timing
 from orchestrator.recipe.schema.recipe import ExpectSpec
+from orchestrator.result.registry import FIGURES
 from orchestrator.result.schema import Check, Measured
 from orchestrator.text.visible import shortened
 
@@ -105,26 +106,11 @@ def _ms(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds * 1e3, 3)
 
 
-# Where the record says why one of these is missing.
-_SOURCES = {
-    "prompt_per_second": "timings.prompt_eval.tokens_per_second",
-    "generation_per_second": "timings.eval.tokens_per_second",
-    "load_ms": "timings.load.ms",
-    "prompt_ms": "timings.prompt_eval.ms",
-    "generation_ms": "timings.eval.ms",
-    "sample_ms": "timings.sample.ms",
-    "total_ms": "timings.total.ms",
-    "n_prompt": "timings.prompt_eval.n",
-    "n_gen": "timings.eval.n",
-}
-
-
 def _reason(record: Record, figure: str) -> str | None:
     if figure == "peak_memory_bytes":
         return "the program ended before its memory was read"
-    if figure not in _SOURCES:
-        return None
-    return record.missing.get(_SOURCES[figure], record.missing.get("timings"))
+    place = FIGURES[figure].record_place
+    return None if place is None else record.missing.get(place, record.missing.get("timings"))
 
 
 def _sum(buffers: tuple[Buffer, ...]) -> float | None:

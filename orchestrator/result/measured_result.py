@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from orchestrator.result.measurement import Measurement
+from orchestrator.result.registry import figures_of
 
 if TYPE_CHECKING:
     # Only for the types: the schema is slow to import, and readers of the store do without it.
@@ -48,7 +49,7 @@ def measurement(result: Result, *, path: str | None = None) -> Measurement:
         recipe_digest=result.asked.recipe_digest,
         settings=dict(_settings(result)),
         environment=_environment(result, made),
-        figures=_figures(result),
+        figures=figures_of(result),
         experiment=None if part is None else part.experiment,
         case=0 if part is None else part.case,
         case_settings={} if part is None else dict(part.settings),
@@ -124,20 +125,6 @@ def _environment(result: Result, made: Manifest) -> dict[str, str]:
         "build.cpu_flags": made.cpu_flags_digest,
         **{f"build.{name}": setting_text(value) for name, value in sorted(made.options.items())},
     }
-
-
-def _figures(result: Result) -> dict[str, float]:
-    measured, process, perplexity = result.measured, result.ran.process, result.record.perplexity
-    figures: dict[str, float | None] = measured.model_dump(exclude={"missing"})
-    figures |= {"wall_s": process.wall_s, "cpu_s": process.cpu_s}
-    if figures["peak_memory_bytes"] is None:
-        figures["peak_memory_bytes"] = process.peak_memory_bytes
-    if perplexity is not None:
-        figures["perplexity"] = perplexity.estimate
-    if result.limits is not None:
-        figures["bandwidth_share"] = result.limits.generation.bandwidth_share
-        figures["arithmetic_share"] = result.limits.prompt.arithmetic_share
-    return {name: float(value) for name, value in figures.items() if value is not None and math.isfinite(value)}
 
 
 def _text_sha256(result: Result) -> str | None:

@@ -17,6 +17,7 @@ from orchestrator.recipe.schema.recipe import Program, Recipe
 from orchestrator.result.differences import Difference
 from orchestrator.result.limits import Limits
 from orchestrator.result.memory_fit import MemoryFit
+from orchestrator.result.registry import FIGURES
 
 FORMAT_VERSION = 1
 
@@ -73,24 +74,28 @@ class Ran(Piece):
     process: Process
 
 
+def _meaning(figure: str) -> Any:
+    return Field(description=FIGURES[figure].meaning)
+
+
 class Measured(Piece):
     """The figures people look for first. For a bench: the means over its repetitions. For a session: of all answers."""
 
-    n_prompt: Annotated[int | None, Field(description="Prompt tokens that were processed.")] = None
-    n_gen: Annotated[int | None, Field(description="Generated tokens.")] = None
-    prompt_per_second: Annotated[float | None, Field(description="Prompt processing.")] = None
-    generation_per_second: Annotated[float | None, Field(description="Token generation.")] = None
-    load_ms: float | None = None
-    prompt_ms: float | None = None
-    generation_ms: float | None = None
-    sample_ms: float | None = None
-    total_ms: float | None = None
-    n_ctx: Annotated[int | None, Field(description="As the program reports it.")] = None
-    weights_mib: float | None = None
-    kv_cache_mib: float | None = None
-    compute_mib: float | None = None
-    output_mib: float | None = None
-    peak_memory_bytes: int | None = None
+    n_prompt: Annotated[int | None, _meaning("n_prompt")] = None
+    n_gen: Annotated[int | None, _meaning("n_gen")] = None
+    prompt_per_second: Annotated[float | None, _meaning("prompt_per_second")] = None
+    generation_per_second: Annotated[float | None, _meaning("generation_per_second")] = None
+    load_ms: Annotated[float | None, _meaning("load_ms")] = None
+    prompt_ms: Annotated[float | None, _meaning("prompt_ms")] = None
+    generation_ms: Annotated[float | None, _meaning("generation_ms")] = None
+    sample_ms: Annotated[float | None, _meaning("sample_ms")] = None
+    total_ms: Annotated[float | None, _meaning("total_ms")] = None
+    n_ctx: Annotated[int | None, _meaning("n_ctx")] = None
+    weights_mib: Annotated[float | None, _meaning("weights_mib")] = None
+    kv_cache_mib: Annotated[float | None, _meaning("kv_cache_mib")] = None
+    compute_mib: Annotated[float | None, _meaning("compute_mib")] = None
+    output_mib: Annotated[float | None, _meaning("output_mib")] = None
+    peak_memory_bytes: Annotated[int | None, _meaning("peak_memory_bytes")] = None
     missing: Annotated[dict[str, str], Field(description="For each figure that is None: why.")] = {}
 
 

@@ -23,6 +23,7 @@ from orchestrator.report import excerpt, junit, markdown, plots, svg, terminal
 from orchestrator.report import html as page
 from orchestrator.report.content import Report, Run, build_report
 from orchestrator.result.measured_result import measurement
+from orchestrator.result.registry import GENERATION
 from orchestrator.result.schema import Check, Part, Result
 from tests.report import made
 
@@ -188,7 +189,7 @@ def test_plots_are_svg_in_light_and_dark_and_png(hostile: Report) -> None:
     assert "prefers-color-scheme:dark" in document
     assert not _COMMANDS.search(document)
     assert "style=" not in document
-    assert plots.png(plots.draw_matrix(hostile.matrices[0], "generation_per_second")).startswith(b"\x89PNG")
+    assert plots.png(plots.draw_matrix(hostile.matrices[0], GENERATION)).startswith(b"\x89PNG")
 
 
 def test_plots_are_made_without_a_home(tmp_path: Path) -> None:

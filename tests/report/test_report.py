@@ -93,9 +93,9 @@ def test_of_two_runs_no_interval_is_shown() -> None:
     report = build_report(
         [Run(measurement=measurement(result)) for result in runs], title="t", made_at=made.BEGAN, lcpp_version="0"
     )
-    assert report.latest[0].generation is not None
-    assert report.latest[0].generation.n == 2
-    assert ends(report.latest[0].generation) is None
+    generation = report.latest[0].spreads["generation_per_second"]
+    assert generation.n == 2
+    assert ends(generation) is None
 
 
 def test_a_time_that_is_none_does_not_stop_it() -> None:

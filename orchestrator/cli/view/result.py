@@ -12,6 +12,7 @@ from orchestrator.cli.settings import Settings
 from orchestrator.parse.record import BatchedTest, Perplexity, Record
 from orchestrator.result.limits import told
 from orchestrator.result.memory_fit import MemoryFit
+from orchestrator.result.registry import FIGURES, Figure
 from orchestrator.result.schema import AnswerResult, Measured, Result
 
 _SHOWN = 100
@@ -80,8 +81,7 @@ def _figures(result: Result) -> Table:
         ("model", f"{ran.model.name or Path(ran.model.path).name}, {ran.model.file_type or 'type not said'}"),
         ("size", _size(result.record)),
         ("CPU", f"{ran.machine.cpu_model or 'unknown'}, {ran.machine.n_cpu} usable"),
-        ("prompt processing", _rate(measured.n_prompt, measured.prompt_per_second, "prompt_per_second", measured)),
-        ("token generation", _rate(measured.n_gen, measured.generation_per_second, "generation_per_second", measured)),
+        *((figure.label, _rate(figure, result)) for figure in FIGURES.values() if figure.shown == "histories"),
         ("of the limit", "" if result.limits is None else told(result.limits)),
         ("load", _ms(measured.load_ms)),
         ("total", _ms(measured.total_ms)),
@@ -141,10 +141,12 @@ def _estimate(memory: MemoryFit | None) -> str:
     return "; ".join(part for part in (peak, parts) if part)
 
 
-def _rate(n_tokens: int | None, rate: float | None, figure: str, measured: Measured) -> str:
+def _rate(figure: Figure, result: Result) -> str:
+    rate = figure.value(result)
     if rate is None:
-        return f"not known: {measured.missing.get(figure, 'not reported')}"
-    return f"{rate:.2f} tokens/s" + ("" if n_tokens is None else f" ({n_tokens} tokens)")
+        return f"not known: {result.measured.missing.get(figure.name, 'not reported')}"
+    n_tokens = None if figure.n_tokens is None else FIGURES[figure.n_tokens].value(result)
+    return f"{rate:.2f} {figure.unit}" + ("" if n_tokens is None else f" ({n_tokens:.0f} tokens)")
 
 
 def _ms(value: float | None) -> str:

@@ -14,7 +14,6 @@ from pydantic import Field
 from orchestrator.errors import UsageError
 from orchestrator.piece import Piece
 from orchestrator.result.compare.comparable import Differing, differing, environment
-from orchestrator.result.compare.figure_kinds import FigureKind, kind_of
 from orchestrator.result.compare.statistics import (
     CONFIDENCE,
     DIFFERENCE_CONFIDENCE,
@@ -27,6 +26,7 @@ from orchestrator.result.compare.statistics import (
 )
 from orchestrator.result.compare.text import TextDifference, compare_text
 from orchestrator.result.measurement import Measurement
+from orchestrator.result.registry import N_GEN, N_PROMPT, Figure, comparable, deciding, shown_in
 
 MARGIN = 0.03
 # Whoever looks after every round and stops at the first verdict has many chances to be wrong: each look wants more.
@@ -36,9 +36,6 @@ _BESIDE_CONFIDENCE = 0.998
 
 Verdict = Literal["faster", "slower", "less", "more", "same", "undecided"]
 
-# The first that both sides have decides.
-_DECIDES = ("generation_per_second", "prompt_per_second", "wall_s")
-_SHOWN = ("generation_per_second", "prompt_per_second", "load_ms", "peak_memory_bytes", "wall_s", "cpu_s", "perplexity")
 _EXAMPLES = 5
 _LONGEST = 300
 
@@ -118,7 +115,7 @@ class Comparison(Piece):
     @property
     def main(self) -> FigureComparison | None:
         """The deciding figure."""
-        return next((one for one in self.figures if one.name == self.decides), None)
+        return next((figure for figure in self.figures if figure.name == self.decides), None)
 
     @property
     def is_worse(self) -> bool:
@@ -149,29 +146,17 @@ def compare(
     """
     if not 0 < margin < 10:
         raise UsageError(f"a margin of {margin:g} says nothing", hint="give a share such as 3%")
-    if figure is not None and kind_of(figure) is None:
-        raise UsageError(f"no figure to compare by: {figure[:100]!r}", hint=f"one of {', '.join(_SHOWN)}")
-    counted_a, counted_b = ([one for one in side if one.counts] for side in (a, b))
+    chosen = None if figure is None else comparable(figure)
+    counted_a, counted_b = ([run for run in side if run.counts] for side in (a, b))
     # Also before the first quiet run it shows that two sets will never be comparable.
     differs = differing(counted_a or a, counted_b or b, allow)
-    names = _SHOWN if figure is None or figure in _SHOWN else (figure, *_SHOWN)
-    figures = [
-        one
-        for name in names
-        if (kind := kind_of(name)) is not None
-        and (one := _figure(kind, counted_a, counted_b, margin, confidence)) is not None
-    ]
-    main = _main(figures, figure)
-    if main is not None:
-        told = _judged(main, margin, confidence, DIFFERENCE_CONFIDENCE)
-        figures[figures.index(main)] = told
-        main = told
+    figures, main = _figures(counted_a, counted_b, chosen, margin, confidence)
     return Comparison(
         verdict="undecided" if main is None else main.verdict,
         decides=None if main is None else main.name,
         margin=margin,
         confidence=confidence,
-        figures=tuple(figures),
+        figures=figures,
         a=_side(a),
         b=_side(b),
         differing=differs,
@@ -205,49 +190,67 @@ def json_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "lcpp comparison"}
 
 
+def _figures(
+    a: Sequence[Measurement], b: Sequence[Measurement], chosen: Figure | None, margin: float, confidence: float
+) -> tuple[tuple[FigureComparison, ...], FigureComparison | None]:
+    """All figures that a side has, and the one of them that decides."""
+    shown = shown_in("comparisons")
+    if chosen is not None and chosen not in shown:
+        shown = (chosen, *shown)
+    compared = {
+        figure.name: comparison
+        for figure in shown
+        if (comparison := _figure(figure, a, b, margin, confidence)) is not None
+    }
+    both = [name for name, comparison in compared.items() if comparison.ratio is not None]
+    main = next((figure.name for figure in ((chosen,) if chosen else deciding()) if figure.name in both), None)
+    if main is None:
+        return tuple(compared.values()), None
+    # What one looks at first is one figure: no correction for many.
+    compared[main] = _judged(compared[main], margin, confidence, DIFFERENCE_CONFIDENCE)
+    return tuple(compared.values()), compared[main]
+
+
 def _figure(
-    kind: FigureKind, a: Sequence[Measurement], b: Sequence[Measurement], margin: float, confidence: float
+    figure: Figure, a: Sequence[Measurement], b: Sequence[Measurement], margin: float, confidence: float
 ) -> FigureComparison | None:
     """None when neither side has it."""
-    values_a, values_b = _values(a, kind.name), _values(b, kind.name)
+    values_a, values_b = _values(a, figure.name), _values(b, figure.name)
     if not values_a and not values_b:
         return None
-    ratio = _ratio(a, b, kind, confidence)
+    ratio = _ratio(a, b, figure, confidence)
     resolution = None
     if ratio is not None and ratio.smallest_detectable is not None and ratio.n >= MINIMUM_RUNS:
         resolution = (1 + margin) * (1 + ratio.smallest_detectable) - 1
-    told = FigureComparison(
-        name=kind.name,
-        label=kind.label,
-        unit=kind.unit,
-        lower_is_better=kind.lower_is_better,
+    unjudged = FigureComparison(
+        name=figure.name,
+        label=figure.label,
+        unit=figure.unit,
+        lower_is_better=figure.lower_is_better,
         a=summarise(values_a) if values_a else None,
         b=summarise(values_b) if values_b else None,
         ratio=ratio,
         verdict="undecided",
         resolution=resolution,
     )
-    return _judged(told, margin, confidence, _BESIDE_CONFIDENCE)
+    return _judged(unjudged, margin, confidence, _BESIDE_CONFIDENCE)
 
 
-def _judged(one: FigureComparison, margin: float, confidence: float, of_difference: float) -> FigureComparison:
+def _judged(comparison: FigureComparison, margin: float, confidence: float, of_difference: float) -> FigureComparison:
     """With its verdict: "same" with one confidence, a difference with another."""
-    kind = kind_of(one.name)
-    if kind is None:
-        return one
-    verdict, why = _verdict(one.ratio, margin, kind, confidence, of_difference)
-    return one.model_copy(update={"verdict": verdict, "why": why})
+    verdict, why = _verdict(comparison.ratio, margin, comparable(comparison.name), confidence, of_difference)
+    return comparison.model_copy(update={"verdict": verdict, "why": why})
 
 
 def _values(side: Sequence[Measurement], name: str) -> list[float]:
-    return [value for one in side if (value := one.figures.get(name)) is not None and math.isfinite(value)]
+    return [value for run in side if (value := run.figures.get(name)) is not None and math.isfinite(value)]
 
 
-def _ratio(a: Sequence[Measurement], b: Sequence[Measurement], kind: FigureKind, confidence: float) -> Ratio | None:
-    rounds = _rounds(a, b, kind.name)
+def _ratio(a: Sequence[Measurement], b: Sequence[Measurement], figure: Figure, confidence: float) -> Ratio | None:
+    rounds = _rounds(a, b, figure.name)
     if rounds is not None:
-        return paired_ratio(*rounds, confidence=confidence, step=kind.step)
-    return unpaired_ratio(_values(a, kind.name), _values(b, kind.name), confidence=confidence, step=kind.step)
+        return paired_ratio(*rounds, confidence=confidence, step=figure.step)
+    return unpaired_ratio(_values(a, figure.name), _values(b, figure.name), confidence=confidence, step=figure.step)
 
 
 def _rounds(a: Sequence[Measurement], b: Sequence[Measurement], name: str) -> tuple[list[float], list[float]] | None:
@@ -262,21 +265,21 @@ def _rounds(a: Sequence[Measurement], b: Sequence[Measurement], name: str) -> tu
 
 
 def _in_turns(a: Sequence[Measurement], b: Sequence[Measurement]) -> bool:
-    experiments = {one.experiment for one in (*a, *b)}
+    experiments = {run.experiment for run in (*a, *b)}
     return len(experiments) == 1 and experiments != {None}
 
 
 def _by_round(side: Sequence[Measurement], name: str) -> Mapping[int, float]:
-    found: dict[int, list[float]] = {}
-    for one in side:
-        value = one.figures.get(name)
+    rounds: dict[int, list[float]] = {}
+    for run in side:
+        value = run.figures.get(name)
         if value is not None and math.isfinite(value) and value > 0:
-            found.setdefault(one.round, []).append(value)
-    return {number: plain.geometric_mean(values) for number, values in found.items()}
+            rounds.setdefault(run.round, []).append(value)
+    return {number: plain.geometric_mean(values) for number, values in rounds.items()}
 
 
 def _verdict(
-    ratio: Ratio | None, margin: float, kind: FigureKind, confidence: float, of_difference: float
+    ratio: Ratio | None, margin: float, figure: Figure, confidence: float, of_difference: float
 ) -> tuple[Verdict, str | None]:
     """The verdict on B, and why there is none."""
     if ratio is None:
@@ -290,40 +293,33 @@ def _verdict(
     if least <= ends[0] and ends[1] <= most:
         return "same", None
     if wide[1] < least:
-        return kind.smaller, None
+        return figure.smaller, None
     if wide[0] > most:
-        return kind.larger, None
-    told = f"a ratio from {wide[0]:.3f} to {wide[1]:.3f} ({100 * max(confidence, of_difference):g} % interval)"
-    return "undecided", f"{told} reaches across the margin: more runs or less noise"
-
-
-def _main(figures: Sequence[FigureComparison], wanted: str | None) -> FigureComparison | None:
-    both = {one.name: one for one in figures if one.ratio is not None}
-    if wanted is not None:
-        return both.get(wanted)
-    return next((both[name] for name in _DECIDES if name in both), None)
+        return figure.larger, None
+    interval = f"a ratio from {wide[0]:.3f} to {wide[1]:.3f} ({100 * max(confidence, of_difference):g} % interval)"
+    return "undecided", f"{interval} reaches across the margin: more runs or less noise"
 
 
 def _side(side: Sequence[Measurement]) -> Side:
     left_out: dict[str, int] = {}
-    for one in side:
-        reason = "failed" if one.status == "failed" else "warm-up" if one.warmup else "disturbed"
-        if not one.counts:
+    for run in side:
+        reason = "failed" if run.status == "failed" else "warm-up" if run.warmup else "disturbed"
+        if not run.counts:
             left_out[reason] = left_out.get(reason, 0) + 1
-    starts = sorted(one.started_at for one in side)
-    apart = side[0].case_settings if side and len({tuple(one.case_settings.items()) for one in side}) == 1 else {}
+    starts = sorted(run.started_at for run in side)
+    apart = side[0].case_settings if side and len({tuple(run.case_settings.items()) for run in side}) == 1 else {}
     return Side(
         n_runs=len(side),
-        n_counted=sum(one.counts for one in side),
+        n_counted=sum(run.counts for run in side),
         left_out=left_out,
-        disturbances=_unique(reason for one in side if not one.warmup for reason in one.disturbed)[:_EXAMPLES],
-        names=_unique(one.name for one in side),
+        disturbances=_unique(reason for run in side if not run.warmup for reason in run.disturbed)[:_EXAMPLES],
+        names=_unique(run.name for run in side),
         settings={key[:_LONGEST]: value[:_LONGEST] for key, value in apart.items()},
-        commits=_unique(one.commit for one in side if one.commit is not None),
-        build_numbers=tuple(sorted({one.build_number for one in side if one.build_number is not None})),
-        programs=_unique(one.program for one in side),
-        models=_unique(one.model_name for one in side),
-        machines=_unique(one.machine_name for one in side),
+        commits=_unique(run.commit for run in side if run.commit is not None),
+        build_numbers=tuple(sorted({run.build_number for run in side if run.build_number is not None})),
+        programs=_unique(run.program for run in side),
+        models=_unique(run.model_name for run in side),
+        machines=_unique(run.machine_name for run in side),
         first_at=starts[0] if starts else None,
         last_at=starts[-1] if starts else None,
     )
@@ -337,10 +333,10 @@ def _text(a: Sequence[Measurement], b: Sequence[Measurement]) -> TextComparison:
     """Noise and warming up do not change a text, so all runs that did not fail have a say."""
     texts_a, texts_b = _texts(a), _texts(b)
     if not texts_a or not texts_b:
-        dummy = any(one.dummy for one in (*a, *b))
+        dummy = any(run.dummy for run in (*a, *b))
         why = "dummy weights write no text" if dummy else "not both have a text"
         return TextComparison(state="unknown", why=why, n_a=len(texts_a), n_b=len(texts_b))
-    if not all(_is_greedy(one) for one in (*a, *b)):
+    if not all(_is_greedy(run) for run in (*a, *b)):
         why = "the sampling is not greedy"
         return TextComparison(state="unknown", why=why, n_a=len(texts_a), n_b=len(texts_b))
     example_a, example_b = next(
@@ -358,16 +354,16 @@ def _text(a: Sequence[Measurement], b: Sequence[Measurement]) -> TextComparison:
 
 def _texts(side: Sequence[Measurement]) -> dict[str, str]:
     """The hashes of its texts, each with the id of a run that wrote it."""
-    found: dict[str, str] = {}
-    for one in side:
-        if one.text_sha256 is not None and one.status != "failed" and not one.dummy:
-            found.setdefault(one.text_sha256, one.id)
-    return found
+    texts: dict[str, str] = {}
+    for run in side:
+        if run.text_sha256 is not None and run.status != "failed" and not run.dummy:
+            texts.setdefault(run.text_sha256, run.id)
+    return texts
 
 
-def _is_greedy(one: Measurement) -> bool:
+def _is_greedy(run: Measurement) -> bool:
     try:
-        return float(one.settings.get("run.sampling.temperature", "0")) == 0
+        return float(run.settings.get("run.sampling.temperature", "0")) == 0
     except ValueError:
         return False
 
@@ -382,12 +378,13 @@ def _notes(a: Sequence[Measurement], b: Sequence[Measurement], main: FigureCompa
         alone = (main.a.n - main.ratio.n, main.b.n - main.ratio.n)
         if main.ratio.paired and any(alone):
             yield f"without a partner in their round, and not in the ratio: {alone[0]} of A, {alone[1]} of B"
-    for name, what in (("n_gen", "generated tokens"), ("n_prompt", "prompt tokens")):
-        values_a, values_b = _values(a, name), _values(b, name)
+    for count in (N_GEN, N_PROMPT):
+        values_a, values_b = _values(a, count.name), _values(b, count.name)
         if values_a and values_b and (of_a := plain.median(values_a)) != (of_b := plain.median(values_b)):
-            yield f"not the same number of {what}: A {of_a:g}, B {of_b:g}; wall and CPU time are of different work"
-    if any(one.status == "unexpected" for one in (*a, *b)):
-        n_a, n_b = (sum(one.status == "unexpected" for one in side) for side in (a, b))
+            numbers = f"A {of_a:g}, B {of_b:g}"
+            yield f"not the same number of {count.label}: {numbers}; wall and CPU time are of different work"
+    if any(run.status == "unexpected" for run in (*a, *b)):
+        n_a, n_b = (sum(run.status == "unexpected" for run in side) for side in (a, b))
         yield f"runs that did not meet what their recipe expects: {n_a} of A, {n_b} of B; they count"
-    if any(one.dummy for one in (*a, *b)):
+    if any(run.dummy for run in (*a, *b)):
         yield "on dummy weights: speed and memory are real, there is no text"

@@ -13,30 +13,10 @@ from typing import Any
 import apsw
 
 from orchestrator.result.measurement import Measurement
+from orchestrator.result.registry import columns
 
 # The figures that have a column of their own; others lie together in `other_figures`.
-FIGURES = (
-    "n_prompt",
-    "n_gen",
-    "prompt_per_second",
-    "generation_per_second",
-    "load_ms",
-    "prompt_ms",
-    "generation_ms",
-    "sample_ms",
-    "total_ms",
-    "n_ctx",
-    "weights_mib",
-    "kv_cache_mib",
-    "compute_mib",
-    "output_mib",
-    "peak_memory_bytes",
-    "wall_s",
-    "cpu_s",
-    "perplexity",
-    "bandwidth_share",
-    "arithmetic_share",
-)
+FIGURES = columns()
 _COLUMNS = (
     "id",
     "file",
