@@ -31,7 +31,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from orchestrator.engine.build.build import dialect_of_build
 from orchestrator.engine.build.inventory import BuildEntry, list_builds
 from orchestrator.engine.dialect import Dialect
-from orchestrator.machine.memory import available, cpu_features
+from orchestrator.machine import cpu
+from orchestrator.machine.memory import available
 from orchestrator.model.gguf.header import read_header
 from orchestrator.model.gguf.source import FileSource
 from orchestrator.model.memory.estimate import estimate
@@ -187,7 +188,7 @@ def _settings(build: Build, n_ctx: int, cache: str, flash_attn: bool) -> Setting
         program=build.name,
         prompt_bytes=len(PROMPT),
         repack=build.repack,
-        cpu=cpu_features(),
+        cpu=cpu.read().features,
     )
     # llama.cpp quantizes the V cache only with flash attention.
     return replace(settings, type_k=cache, type_v=cache if flash_attn else "f16", flash_attn=flash_attn)
@@ -239,7 +240,8 @@ def _document(rows: Sequence[Row], left_out: Sequence[str]) -> str:
 
 def _machine() -> str:
     there = available()
-    level = "AVX-512" if "avx512f" in cpu_features() else "AVX2" if "avx2" in cpu_features() else "no AVX2"
+    features = cpu.read().features
+    level = "AVX-512" if "avx512f" in features else "AVX2" if "avx2" in features else "no AVX2"
     return f"{os.cpu_count()} cores ({level}) and {there.total_bytes / 2**30:.0f} GiB"
 
 

@@ -31,7 +31,6 @@ _MOVES = "to move: point 2 of issue 11 (programs and eras)"
 _SPLIT = "to split: issue 11"
 # By module: the room above that it imports.
 UPWARD: Mapping[tuple[str, str], str] = {
-    ("machine.limits.measure", "noise"): "to move: the guard of a measurement",
     ("parse.answer", "engine"): _MOVES,
     ("parse.parser", "engine"): _MOVES,
 }
@@ -61,8 +60,8 @@ LONG: Mapping[str, str] = {
 # Class names with several meanings.
 AMBIGUOUS: Mapping[str, str] = dict.fromkeys(
     (
-        *("Case", "Change", "Choice", "Drawn", "Effort", "Generation", "History", "Limits", "Outcome", "Part", "Plan"),
-        *("Ran", "Readings", "Reference", "Remote", "Row", "Settings", "Shape", "Side", "Source", "Tensor", "Token"),
+        *("Case", "Change", "Choice", "Drawn", "Generation", "History", "Limits", "Outcome", "Part", "Plan"),
+        *("Reference", "Remote", "Row", "Settings", "Shape", "Side", "Source", "Tensor", "Token"),
     ),
     "to rename: point 6 of issue 11",
 )

@@ -17,6 +17,8 @@ from orchestrator.recipe.schema.recipe import DEFAULT_REMOTE
 
 _NETWORK_TIMEOUT_S = 10.0
 _BUILD_BYTES = 2 * 2**30
+# The load average of a minute from which other programs compute.
+_BUSY_LOAD = 0.5
 _SIGNS = {"ok": ("✓", "green"), "missing": ("✗", "red"), "note": ("·", "yellow")}
 
 
@@ -45,7 +47,7 @@ def doctor(settings: Settings, measure: bool, as_json: bool) -> None:
         measure_limits(settings)
     with ThreadPoolExecutor() as pool:
         online = [pool.submit(_git_host, settings), pool.submit(_package_index)]
-        local = [*_tools(settings), *_machine(), _limits(settings), _disk(settings)]
+        local = [*_tools(settings), _python(), *machine_findings(), _limits(settings), _disk(settings)]
         findings = [*local, *(job.result() for job in online)]
     # Either way to the source is enough.
     if all(finding.state != "ok" for finding in findings[-2:]):
@@ -83,21 +85,42 @@ def _tools(settings: Settings) -> list[Finding]:
     return findings
 
 
-def _machine() -> list[Finding]:
-    from orchestrator.machine.facts import observe
+def _python() -> Finding:
+    return Finding("ok", "Python", f"{sys.version.split()[0]} ({sys.executable})", "")
 
-    machine = observe()
-    gib = 2**30
-    memory = f"{machine.memory_bytes / gib:.1f} GiB, {machine.memory_available_bytes / gib:.1f} GiB available"
-    busy = machine.load_average_1min > 0.5
+
+def machine_findings(root: Path = Path("/")) -> list[Finding]:
+    """What a program started now can have of this machine, and who says so where that is less than all of it.
+
+    Args:
+        root: where `proc` and `sys` are.
+    """
+    # Imported here: the tools are looked for meanwhile.
+    from orchestrator.machine import counters, cpu
+    from orchestrator.machine.cores import cores
+    from orchestrator.machine.jobs import compile_jobs
+    from orchestrator.machine.kernel_files import text
+    from orchestrator.machine.memory import available
+    from orchestrator.text.numbers import gib
+
+    processor, can_compute, memory, jobs = cpu.read(root), cores(root), available(root), compile_jobs(root)
+    load_average, _ = counters.load(text(root / "proc/loadavg"))
+    cores_why = f": {can_compute.why}" if can_compute.n_at_once < can_compute.n_online else ""
+    memory_why = f": {memory.why}" if memory.usable_bytes < memory.free_bytes else ""
+    name = ", ".join(filter(None, (processor.board, processor.name))) or "unknown"
     return [
-        Finding("ok", "Python", f"{sys.version.split()[0]} ({sys.executable})", ""),
-        Finding("ok", "CPU", f"{machine.cpu_model or 'unknown'}, {machine.n_cpu} usable", ""),
-        Finding("ok", "memory", memory, ""),
+        Finding("ok", "CPU", f"{name}, {can_compute.n_at_once} usable{cores_why}", ""),
         Finding(
-            "note" if busy else "ok",
+            "ok",
+            "memory",
+            f"{gib(memory.total_bytes, 1)} GiB, {gib(memory.usable_bytes, 1)} GiB available{memory_why}",
+            "",
+        ),
+        Finding("ok", "build jobs", f"{jobs.n} at once: {jobs.why}", ""),
+        Finding(
+            "note" if (load_average or 0.0) > _BUSY_LOAD else "ok",
             "quiet",
-            f"load average {machine.load_average_1min:.2f}",
+            "load average unknown" if load_average is None else f"load average {load_average:.2f}",
             "other programs compute: speeds measured now will be too low",
         ),
     ]

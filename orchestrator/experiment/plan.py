@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError
 
 from orchestrator.errors import LcppError
 from orchestrator.machine.facts import Machine
+from orchestrator.machine.fingerprint import fingerprint
 from orchestrator.piece import Piece
 from orchestrator.result.schema import Failure
 from orchestrator.workspace import Workspace, write_atomic
@@ -90,7 +91,7 @@ def key_of(
         "file": recipe_file,
         "cases": [(sorted(case.settings.items()), case.digest) for case in cases],
         "settings": dict(settings),
-        "machine": [machine.cpu_model, machine.n_cpu, machine.memory_bytes, machine.kernel],
+        "machine": [fingerprint(machine).digest, machine.cores_limit, machine.memory_limit_bytes, machine.kernel],
     }
     return hashlib.sha256(json.dumps(said, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable
+from pathlib import Path
 
 from orchestrator.errors import DriveError
+from orchestrator.machine.cgroup import allowed_cpus
+from orchestrator.machine.kernel_files import ROOT, cpu_list, field, text
 
 # More than any kernel has; a number far beyond it would cost memory.
 _MOST_CPUS = 1 << 16
 
 
-def usable() -> frozenset[int]:
+def usable(root: Path = ROOT) -> frozenset[int]:
     """The CPUs that lcpp, and what it starts, may use now; empty where the system does not tell."""
-    return frozenset(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else frozenset()
+    if root == ROOT:
+        # The kernel has put everything together already.
+        return frozenset(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else frozenset()
+    online = cpu_list(text(root / "sys/devices/system/cpu/online"))
+    own = cpu_list(field(text(root / "proc/self/status"), "Cpus_allowed_list") or "")
+    # What is not told confines nothing.
+    sets = [cpus for cpus in (online, own, allowed_cpus(root)) if cpus]
+    return frozenset.intersection(*sets) if sets else frozenset()
 
 
 def check(cpus: Collection[int]) -> None:

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from orchestrator.machine import affinity
-from orchestrator.machine.readings import Readings
+from orchestrator.machine.counters import Counters
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +41,7 @@ class Load:
     steal_share: float | None = None
 
     @classmethod
-    def between(cls, before: Readings, after: Readings, wanted: Wanted) -> Load:
+    def between(cls, before: Counters, after: Counters, wanted: Wanted) -> Load:
         """The children of lcpp that ran must have ended and been waited for."""
         wall_s = after.at_s - before.at_s
         both = before.cpus.keys() & after.cpus.keys()

@@ -53,7 +53,7 @@ class Thresholds:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ran:
+class RunFacts:
     """What a judge must know of a run besides its readings.
 
     n_cpus: of the machine. crowded: the program had more threads than CPUs, so that they wait for each other.
@@ -65,9 +65,9 @@ class Ran:
     model_bytes: int | None
 
 
-def reasons(noise: Noise, ran: Ran, limits: Thresholds) -> tuple[str, ...]:
+def reasons(noise: Noise, run: RunFacts, limits: Thresholds) -> tuple[str, ...]:
     """Why the run does not count, one sentence each; none for a quiet one."""
-    return (*_cpus(noise, ran, limits), *_machine(noise, ran, limits), *_disk(noise, ran, limits))
+    return (*_cpus(noise, run, limits), *_machine(noise, run, limits), *_disk(noise, run, limits))
 
 
 def busy(
@@ -82,20 +82,20 @@ def busy(
     return None
 
 
-def _cpus(noise: Noise, ran: Ran, limits: Thresholds) -> Iterator[str]:
-    counting = limits.counting_s / ran.wall_s
-    others = busy(noise.others_cpus, noise.contended_cpus, wall_s=ran.wall_s, n_cpus=ran.n_cpus, limits=limits)
+def _cpus(noise: Noise, run: RunFacts, limits: Thresholds) -> Iterator[str]:
+    counting = limits.counting_s / run.wall_s
+    others = busy(noise.others_cpus, noise.contended_cpus, wall_s=run.wall_s, n_cpus=run.n_cpus, limits=limits)
     if others is not None:
         yield others
-    if _above(noise.steal_share, limits.steal_share + counting / max(1, ran.n_cpus)):
+    if _above(noise.steal_share, limits.steal_share + counting / max(1, run.n_cpus)):
         yield f"the host gave {noise.steal_share:.0%} of this virtual machine's CPU time to somebody else"
     # Where it is known that nobody else computed, it waited for threads of its own: llama-simple starts four.
     unknown = noise.others_cpus is None
-    if unknown and not ran.crowded and _above(noise.run_delay_share, limits.run_delay_share + counting):
+    if unknown and not run.crowded and _above(noise.run_delay_share, limits.run_delay_share + counting):
         yield f"the program's main thread waited {noise.run_delay_share:.0%} of the time for a CPU"
 
 
-def _machine(noise: Noise, ran: Ran, limits: Thresholds) -> Iterator[str]:
+def _machine(noise: Noise, run: RunFacts, limits: Thresholds) -> Iterator[str]:
     if noise.throttled_share is None:
         if noise.n_throttled:
             yield f"heat slowed a CPU {_times(noise.n_throttled)}"
@@ -104,14 +104,14 @@ def _machine(noise: Noise, ran: Ran, limits: Thresholds) -> Iterator[str]:
     if _above(noise.memory_pressure_share, limits.memory_pressure_share):
         yield f"memory was short: some task waited for it {noise.memory_pressure_share:.0%} of the time"
     swapped = noise.swapped_in_bytes
-    if swapped is not None and swapped > limits.swapped_in_bytes_per_s * max(1.0, ran.wall_s):
+    if swapped is not None and swapped > limits.swapped_in_bytes_per_s * max(1.0, run.wall_s):
         yield f"{mib(swapped)} MiB came back from swap"
 
 
-def _disk(noise: Noise, ran: Ran, limits: Thresholds) -> Iterator[str]:
+def _disk(noise: Noise, run: RunFacts, limits: Thresholds) -> Iterator[str]:
     before, after = noise.model_cached_share, noise.model_cached_share_after
     if before is None:
-        if ran.model_bytes and _above(noise.read_bytes, limits.read_share * ran.model_bytes):
+        if run.model_bytes and _above(noise.read_bytes, limits.read_share * run.model_bytes):
             yield f"the program read {mib(noise.read_bytes or 0)} MiB from the disk"
     elif before < limits.cached_share:
         # A model larger than memory, or one that is read past the page cache, is as cold after the run as before: so

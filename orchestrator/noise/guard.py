@@ -14,11 +14,12 @@ from types import TracebackType
 
 from orchestrator.drive.transcript import Transcript
 from orchestrator.errors import ModelError
-from orchestrator.machine import page_cache, readings, threads
+from orchestrator.machine import counters, page_cache, threads
+from orchestrator.machine.counters import Counters
 from orchestrator.machine.cpu_load import Load, Wanted
-from orchestrator.machine.readings import Readings
+from orchestrator.machine.kernel_files import ROOT, text
 from orchestrator.model.source.split import part_names
-from orchestrator.noise.disturbance import Ran, Thresholds, busy, reasons
+from orchestrator.noise.disturbance import RunFacts, Thresholds, busy, reasons
 from orchestrator.noise.document import Noise
 from orchestrator.progress import Progress
 
@@ -52,7 +53,7 @@ class Guard:
     max_wait_s: float = 30.0
     thresholds: Thresholds = field(default_factory=Thresholds)
     enabled: bool = True
-    root: Path = Path("/")
+    root: Path = ROOT
 
     def wait_for_quiet(
         self, progress: Progress, *, cpus: tuple[int, ...] | None = None, n_threads: int | None = None
@@ -70,7 +71,7 @@ class Guard:
             return Waited()
         wanted = Wanted.of(cpus, n_threads)
         begun = time.monotonic()
-        told = False
+        announced = False
         quiet = 0
         last = self._read()
         while last.cpus:
@@ -81,12 +82,18 @@ class Guard:
             waited_s = now.at_s - begun
             reason = self._noisy(load)
             quiet = 0 if reason else quiet + 1
-            if quiet == (_QUIET_WINDOWS if told else 1) or waited_s >= self.max_wait_s:
+            if quiet == (_QUIET_WINDOWS if announced else 1) or waited_s >= self.max_wait_s:
                 return Waited(seconds=waited_s, others_cpus=load.others_cpus)
-            if reason and not told:
+            if reason and not announced:
                 progress.note(f"waiting up to {self.max_wait_s:.0f} s for a quiet machine: {reason}")
-                told = True
+                announced = True
         return Waited()
+
+    def disturbance(self, before: Counters, after: Counters, *, n_threads: int) -> str | None:
+        """What other processes did between two readings that disturbs so many threads of ours; None: nothing."""
+        load = Load.between(before, after, Wanted.of(None, n_threads))
+        wall_s = max(1e-3, after.at_s - before.at_s)
+        return busy(load.others_cpus, load.contended_cpus, wall_s=wall_s, n_cpus=load.n_cpus, limits=self.thresholds)
 
     def watch(
         self,
@@ -111,8 +118,8 @@ class Guard:
             return f"the host takes {load.steal_cpus:.1f} CPUs from this virtual machine"
         return busy(load.others_cpus, load.contended_cpus, wall_s=_WINDOW_S, n_cpus=load.n_cpus, limits=self.thresholds)
 
-    def _read(self) -> Readings:
-        return readings.read(self.root, heat=False)
+    def _read(self) -> Counters:
+        return counters.read(self.root, heat=False)
 
 
 class Watched:
@@ -133,27 +140,27 @@ class Watched:
         self._waited = waited
         self._load: tuple[float | None, int | None] = (None, None)
         self._cached: tuple[float | None, float | None] = (None, None)
-        self._before: Readings | None = None
-        self._after: Readings | None = None
+        self._before: Counters | None = None
+        self._after: Counters | None = None
         self._frequencies: list[float] = []
         self._next_sample = math.inf
 
     def __enter__(self) -> Watched:
         if not self._guard.enabled:
             return self
-        self._load = readings.load(readings.text(self._guard.root / "proc/loadavg"))
+        self._load = counters.load(text(self._guard.root / "proc/loadavg"))
         self._cached = (page_cache.cached_share(self._model), None)
-        if readings.frequency_mhz(self._guard.root, (0,)) is not None:
+        if counters.frequency_mhz(self._guard.root, (0,)) is not None:
             # A program that has just started is not at full speed yet.
             self._next_sample = time.monotonic() + _FREQUENCY_EVERY_S / 2
-        self._before = readings.read(self._guard.root)
+        self._before = counters.read(self._guard.root)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._before is not None and error is None:
-            self._after = readings.read(self._guard.root)
+            self._after = counters.read(self._guard.root)
             self._cached = (self._cached[0], page_cache.cached_share(self._model))
 
     def sample(self, pid: int) -> None:
@@ -163,7 +170,7 @@ class Watched:
             return
         self._next_sample = now + _FREQUENCY_EVERY_S
         cpus = threads.cpus_of(pid, _MOST_THREADS)
-        frequency = readings.frequency_mhz(self._guard.root, tuple(sorted(cpus))[:_MOST_CPUS])
+        frequency = counters.frequency_mhz(self._guard.root, tuple(sorted(cpus))[:_MOST_CPUS])
         if frequency is not None:
             self._frequencies.append(frequency)
 
@@ -202,18 +209,18 @@ class Watched:
             model_cached_share_after=_rounded(self._cached[1]),
             cpus=self._cpus,
         )
-        ran = Ran(
+        run = RunFacts(
             wall_s=wall_s,
             n_cpus=load.n_cpus,
             # Without a number in the recipe a program has as many threads as the machine has CPUs, at most.
             crowded=len(wanted.cpus) < (self._n_threads or load.n_cpus),
             model_bytes=_size(self._model),
         )
-        return noise.model_copy(update={"disturbed": reasons(noise, ran, self._guard.thresholds)})
+        return noise.model_copy(update={"disturbed": reasons(noise, run, self._guard.thresholds)})
 
-    def _n_wanted(self, before: Readings, after: Readings, transcript: Transcript, said: int | None) -> int | None:
+    def _n_wanted(self, before: Counters, after: Counters, transcript: Transcript, reported: int | None) -> int | None:
         """How many CPUs the program wanted at once; None: unknown."""
-        named = max(self._n_threads or 0, said or 0)
+        named = max(self._n_threads or 0, reported or 0)
         if transcript.cpu_s is None or transcript.wall_s <= 0:
             return named or None
         used = transcript.cpu_s / transcript.wall_s
@@ -243,13 +250,13 @@ def _size(paths: tuple[Path, ...]) -> int | None:
         return None
 
 
-def _pressure(name: str, before: Readings, after: Readings, wall_s: float) -> float | None:
+def _pressure(name: str, before: Counters, after: Counters, wall_s: float) -> float | None:
     if name not in before.pressure_s or name not in after.pressure_s:
         return None
     return _share(max(0.0, after.pressure_s[name] - before.pressure_s[name]), wall_s)
 
 
-def _throttled(before: Readings, after: Readings, wall_s: float) -> float | None:
+def _throttled(before: Counters, after: Counters, wall_s: float) -> float | None:
     grown = [after.throttled_s[cpu] - before.throttled_s[cpu] for cpu in before.throttled_s if cpu in after.throttled_s]
     return _share(max(0.0, *grown), wall_s) if grown else None
 

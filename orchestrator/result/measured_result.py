@@ -5,23 +5,21 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
-import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from orchestrator.machine.fingerprint import fingerprint
 from orchestrator.result.measurement import Measurement
 from orchestrator.result.registry import figures_of
 
 if TYPE_CHECKING:
     # Only for the types: the schema is slow to import, and readers of the store do without it.
     from orchestrator.engine.build.manifest import Manifest
-    from orchestrator.machine.facts import Machine
     from orchestrator.result.schema import Result
 
 # The parts of a recipe that bear on what is measured.
 _SECTIONS = ("engine", "model", "run")
 _PROMPTS = ("prompt", "prompt_file", "prompts", "prompts_file", "system")
-_GIB = 2**30
 
 
 def measurement(result: Result, *, path: str | None = None) -> Measurement:
@@ -32,7 +30,7 @@ def measurement(result: Result, *, path: str | None = None) -> Measurement:
     """
     ran, part = result.ran, result.part
     made, model, process = ran.engine, ran.model, ran.process
-    fingerprint, machine_name = machine_of(ran.machine)
+    machine = fingerprint(ran.machine)
     return Measurement(
         id=result.id,
         name=result.name,
@@ -42,8 +40,8 @@ def measurement(result: Result, *, path: str | None = None) -> Measurement:
         program=process.program,
         commit=made.commit,
         build_number=made.build_number,
-        machine=fingerprint,
-        machine_name=machine_name,
+        machine=machine.digest,
+        machine_name=machine.name,
         model_sha256=model.sha256,
         model_name=model.name or model.path.rpartition("/")[2],
         recipe_digest=result.asked.recipe_digest,
@@ -59,18 +57,6 @@ def measurement(result: Result, *, path: str | None = None) -> Measurement:
         dummy=result.dummy,
         text_sha256=_text_sha256(result),
     )
-
-
-def machine_of(machine: Machine) -> tuple[str, str]:
-    """The fingerprint of a machine, and its name for people.
-
-    Memory counts in whole GiB: what the kernel keeps for itself changes with its version.
-    """
-    memory_gib = math.ceil(machine.memory_bytes / _GIB)
-    facts = [machine.architecture, machine.cpu_model, machine.n_cpu, machine.n_cpu_online, memory_gib]
-    digest = hashlib.sha256(json.dumps(facts, ensure_ascii=True).encode()).hexdigest()[:16]
-    cpus = "1 CPU" if machine.n_cpu == 1 else f"{machine.n_cpu} CPUs"
-    return digest, f"{machine.cpu_model or machine.architecture}, {cpus}, {memory_gib} GiB"
 
 
 def utc(moment: str) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from orchestrator.machine.counters import Counters, CpuTimes
 from orchestrator.machine.cpu_load import Load, Wanted
-from orchestrator.machine.readings import CpuTimes, Readings
 
 
-def readings(at_s: float, own_cpu_s: float, *cpus: tuple[float, float, float]) -> Readings:
-    return Readings(
+def readings(at_s: float, own_cpu_s: float, *cpus: tuple[float, float, float]) -> Counters:
+    return Counters(
         at_s=at_s,
         own_cpu_s=own_cpu_s,
         cpus={number: CpuTimes(*times) for number, times in enumerate(cpus)},

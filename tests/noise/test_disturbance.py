@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.noise.disturbance import Ran, Thresholds, reasons
+from orchestrator.noise.disturbance import RunFacts, Thresholds, reasons
 from orchestrator.noise.document import Noise
 
 MIB = 1024 * 1024
@@ -33,14 +33,14 @@ QUIET: dict[str, Any] = {
 
 
 def why(ran: dict[str, Any] | None = None, **changes: Any) -> tuple[str, ...]:
-    return reasons(Noise(**{**QUIET, **changes}), Ran(**{**RAN, **(ran or {})}), Thresholds())
+    return reasons(Noise(**{**QUIET, **changes}), RunFacts(**{**RAN, **(ran or {})}), Thresholds())
 
 
 def test_a_quiet_machine() -> None:
     assert why() == ()
     assert why({"wall_s": 1.3}) == ()
     assert why({"wall_s": 0.3}, others_cpus=0.1, contended_cpus=0.1, steal_share=0.03) == ()
-    assert reasons(Noise(), Ran(**RAN), Thresholds()) == ()
+    assert reasons(Noise(), RunFacts(**RAN), Thresholds()) == ()
 
 
 @pytest.mark.parametrize(

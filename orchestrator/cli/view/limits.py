@@ -7,6 +7,8 @@ from orchestrator.machine.limits.known import MachineLimits, Name, known
 from orchestrator.workspace import Workspace
 
 _GIGA = 1e9
+# For quiet, before each number of threads.
+_MAX_WAIT_S = 10.0
 _AGAIN = "`lcpp doctor --limits` measures again; close other programs first"
 
 
@@ -19,9 +21,11 @@ def measure_limits(settings: Settings) -> None:
     # Imported here: the doctor by itself measures nothing.
     from orchestrator.machine.limits.known import keep
     from orchestrator.machine.limits.measure import measure
+    from orchestrator.noise.guard import Guard
 
+    watch = Guard(max_wait_s=_MAX_WAIT_S)
     try:
-        limits = measure(settings.workspace, settings.progress, environment=settings.environment)
+        limits = measure(settings.workspace, settings.progress, watch=watch, environment=settings.environment)
         if not keep(limits, settings.workspace):
             settings.progress.note("the machine was disturbed: the limits of an earlier, quiet measurement are kept")
     finally:

@@ -23,8 +23,9 @@ from orchestrator.engine.build.systems import SYSTEMS, choose
 from orchestrator.engine.dialect import Dialect, dialect_for
 from orchestrator.engine.source.checkout import Checkout
 from orchestrator.errors import BuildError, ToolchainError
-from orchestrator.machine import build_host as machine
-from orchestrator.machine.build_host import Cpu
+from orchestrator.machine import cpu as machine_cpu
+from orchestrator.machine.cpu import Cpu
+from orchestrator.machine.jobs import jobs
 from orchestrator.progress import Progress
 from orchestrator.recipe.schema.recipe import EngineSpec, Program
 from orchestrator.toolchain import Compilers
@@ -101,7 +102,7 @@ def build(
     wanted = tuple(sorted({*programs, *spec.programs}))
     files = {program: _file_name(program, dialect, checkout) for program in wanted}
     choice = choose(spec, checkout.path)
-    cpu = machine.cpu()
+    cpu = machine_cpu.read()
     try:
         compilers = toolchain.compilers(environment)
     except ToolchainError:
@@ -141,7 +142,7 @@ def build(
                 tools=tools,
                 needs_server=dialect.needs_server(wanted if kept is None else (*wanted, *kept.programs)),
                 build_number=checkout.build_number,
-                jobs=machine.jobs(),
+                jobs=jobs(),
                 environment=clean,
                 log=directory / LOG,
                 progress=progress,
@@ -196,7 +197,7 @@ def _identity(checkout: Checkout, spec: EngineSpec, system: BuildSystem, cpu: Cp
         "fingerprint": checkout.fingerprint,
         "system": system,
         "options": dict(spec.options),
-        "cpu": [cpu.model, cpu.flags_digest],
+        "cpu": [cpu.model, cpu.features_digest],
     }
 
 
@@ -314,7 +315,7 @@ def _describe(
             ccache=None if compilers.ccache is None else str(compilers.ccache),
         ),
         cpu_model=cpu.model,
-        cpu_flags_digest=cpu.flags_digest,
+        cpu_flags_digest=cpu.features_digest,
         built_at=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         duration_s=0.0,
         programs={},

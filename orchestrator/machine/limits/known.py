@@ -1,20 +1,18 @@
 """What is known of this machine's limits: measured once, kept in the workspace."""
 
-import hashlib
-import json
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
-from orchestrator.machine import build_host as machine
-from orchestrator.machine.memory import available
+from orchestrator.machine.cores import cores
+from orchestrator.machine.facts import observe
+from orchestrator.machine.fingerprint import fingerprint
 from orchestrator.piece import Piece
 from orchestrator.workspace import Workspace, write_atomic
 
 Name = Literal["memory", "f32", "int8"]
 
-_GIB = 2**30
 _MAX_FILE_BYTES = 4 * 2**20
 
 
@@ -64,25 +62,17 @@ class MachineLimits(Piece):
 
     def best(self, name: Name) -> ThreadLimits | None:
         """The number of threads that was best at `name`; None: not known of any."""
-        known = [(rate.best, one) for one in self.threads if (rate := one.rate(name)) is not None]
+        known = [(rate.best, limits) for limits in self.threads if (rate := limits.rate(name)) is not None]
         return max(known, key=lambda pair: pair[0])[1] if known else None
 
     def with_threads(self, n_threads: int) -> ThreadLimits | None:
         """What was measured with just so many threads."""
-        return next((one for one in self.threads if one.n_threads == n_threads), None)
-
-
-def usable_cpus() -> int:
-    """CPUs that a program of ours may use at once."""
-    return machine.cores()
+        return next((limits for limits in self.threads if limits.n_threads == n_threads), None)
 
 
 def known_at(workspace: Workspace) -> Path:
-    """Where the limits of this machine are kept. Machines with equal CPUs and memory share them."""
-    cpu = machine.cpu()
-    inputs = [cpu.model, cpu.flags_digest, usable_cpus(), round(available().total_bytes / _GIB)]
-    digest = hashlib.sha256(json.dumps(inputs).encode()).hexdigest()[:16]
-    return workspace.limits / f"machine-{digest}.json"
+    """Where the limits of this machine are kept: a container that allows fewer cores has limits of its own."""
+    return workspace.limits / f"machine-{fingerprint(observe()).digest}-{cores().n_at_once}.json"
 
 
 def known(workspace: Workspace) -> MachineLimits | None:

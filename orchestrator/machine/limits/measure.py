@@ -5,20 +5,18 @@ from __future__ import annotations
 import datetime
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from statistics import median
+from typing import Protocol
 
-from orchestrator.machine import build_host as machine
-from orchestrator.machine import readings
-from orchestrator.machine.cpu_load import Load, Wanted
+from orchestrator.machine import counters, cpu
+from orchestrator.machine.cores import cores
+from orchestrator.machine.counters import Counters
+from orchestrator.machine.cpu_cache import last_level_bytes
 from orchestrator.machine.limits import probe
-from orchestrator.machine.limits.cache import last_level_bytes
-from orchestrator.machine.limits.known import MachineLimits, Rate, ThreadLimits, usable_cpus
-from orchestrator.machine.limits.probe import Pass, Readings
+from orchestrator.machine.limits.known import MachineLimits, Rate, ThreadLimits
+from orchestrator.machine.limits.probe import Pass, Probe, ProbeOutput
 from orchestrator.machine.memory import available
-from orchestrator.machine.readings import Readings as MachineReadings
-from orchestrator.noise.disturbance import Thresholds, busy
-from orchestrator.noise.guard import Guard
 from orchestrator.progress import Progress
 from orchestrator.text.numbers import MIB, mib
 from orchestrator.workspace import Workspace
@@ -33,15 +31,24 @@ _RAN = 0.97
 _LEAST_PASSES = 3
 
 
+class Watch(Protocol):
+    """Who sees what else the machine does: the noise guard, which stands in a room above."""
+
+    def wait_for_quiet(self, progress: Progress, *, n_threads: int | None = None) -> object:
+        """Return once other processes leave the CPUs alone that so many threads need, or after a while."""
+
+    def disturbance(self, before: Counters, after: Counters, *, n_threads: int) -> str | None:
+        """What other processes did between two readings that disturbs so many threads; None: nothing."""
+
+
 @dataclass(frozen=True, kw_only=True)
-class Effort:
+class ProbeEffort:
     """How long to measure: for each number of threads, five kernels times `n_passes` times `pass_ms`; again up to
     `n_tries` times when something disturbed it."""
 
     pass_ms: float = 80.0
     n_passes: int = 7
     n_tries: int = 3
-    guard: Guard = field(default_factory=lambda: Guard(max_wait_s=10.0))
     array_bytes: int | None = None
 
 
@@ -49,8 +56,9 @@ def measure(
     workspace: Workspace,
     progress: Progress,
     *,
+    watch: Watch,
     environment: Mapping[str, str] | None = None,
-    effort: Effort | None = None,
+    effort: ProbeEffort | None = None,
 ) -> MachineLimits:
     """Measure this machine with 1, 2, 4, … threads up to one a CPU; some seconds for each.
 
@@ -60,49 +68,58 @@ def measure(
         ToolchainError: there is no C compiler, or what it made does not run.
         WorkspaceError: the disk refuses.
     """
-    effort = effort or Effort()
-    made = probe.build(workspace, progress, environment)
-    n_cpu, cache = usable_cpus(), last_level_bytes()
+    effort = effort or ProbeEffort()
+    program = probe.build(workspace, progress, environment)
+    n_cpu, cache = cores().n_at_once, last_level_bytes()
     array, too_small = (effort.array_bytes, None) if effort.array_bytes else _array(cache, n_cpu)
     disturbed: list[str] = []
-    found: list[ThreadLimits] = []
-    said = Readings(passes={})
+    threads: list[ThreadLimits] = []
+    output = ProbeOutput(passes={})
     for n_threads in thread_counts(n_cpu):
-        effort.guard.wait_for_quiet(progress, n_threads=n_threads)
+        watch.wait_for_quiet(progress, n_threads=n_threads)
         progress.stage(f"measure memory and arithmetic, {_threads(n_threads)}")
-        passes: dict[str, list[Pass]] = {}
-        reason: str | None = None
-        for attempt in range(effort.n_tries):
-            progress.advance(attempt, effort.n_tries)
-            before = readings.read(heat=False)
-            said = probe.run(
-                made, n_threads=n_threads, array_bytes=array, pass_ms=effort.pass_ms, n_passes=effort.n_passes
-            )
-            reason = _disturbed(before, n_threads)
-            for name, each in said.passes.items():
-                passes.setdefault(name, []).extend(each)
-            if reason is None and all(_count(each) >= min(_LEAST_PASSES, effort.n_passes) for each in passes.values()):
-                break
-        else:
-            told = reason or "something took CPU time from it"
-            disturbed.append(f"{_threads(n_threads)}: {told}")
-        found.append(limits_of(n_threads, passes, memory_counts=too_small is None))
+        passes, output, reason = _tries(program, progress, watch, effort, n_threads=n_threads, array_bytes=array)
+        if reason is not None:
+            disturbed.append(f"{_threads(n_threads)}: {reason}")
+        threads.append(limits_of(n_threads, passes, memory_counts=too_small is None))
     return MachineLimits(
-        cpu_model=machine.cpu().model,
+        cpu_model=cpu.read().model,
         architecture=platform.machine(),
         n_cpu=n_cpu,
         memory_bytes=available().total_bytes,
         cache_bytes=cache,
         array_bytes=array,
-        compiler=made.compiler,
-        flags=made.flags,
-        int8_kind=said.kinds.get("int8"),
-        f32_kind=said.kinds.get("f32"),
+        compiler=program.compiler,
+        flags=program.flags,
+        int8_kind=output.kinds.get("int8"),
+        f32_kind=output.kinds.get("f32"),
         measured_at=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        threads=tuple(found),
-        missing=_missing(said, too_small),
+        threads=tuple(threads),
+        missing=_missing(output, too_small),
         disturbed=tuple(disturbed),
     )
+
+
+def _tries(
+    program: Probe, progress: Progress, watch: Watch, effort: ProbeEffort, *, n_threads: int, array_bytes: int
+) -> tuple[dict[str, list[Pass]], ProbeOutput, str | None]:
+    """The passes of all tries by kernel, what the last one printed, and what disturbed that; None: nothing."""
+    passes: dict[str, list[Pass]] = {}
+    output = ProbeOutput(passes={})
+    reason: str | None = None
+    for attempt in range(effort.n_tries):
+        progress.advance(attempt, effort.n_tries)
+        before = counters.read(heat=False)
+        output = probe.run(
+            program, n_threads=n_threads, array_bytes=array_bytes, pass_ms=effort.pass_ms, n_passes=effort.n_passes
+        )
+        reason = watch.disturbance(before, counters.read(heat=False), n_threads=n_threads)
+        for kernel, measured in output.passes.items():
+            passes.setdefault(kernel, []).extend(measured)
+        enough = all(_count(measured) >= min(_LEAST_PASSES, effort.n_passes) for measured in passes.values())
+        if reason is None and enough:
+            return passes, output, None
+    return passes, output, reason or "something took CPU time from it"
 
 
 def thread_counts(n_cpu: int) -> tuple[int, ...]:
@@ -112,20 +129,22 @@ def thread_counts(n_cpu: int) -> tuple[int, ...]:
 
 def limits_of(n_threads: int, passes: Mapping[str, Sequence[Pass]], *, memory_counts: bool = True) -> ThreadLimits:
     """The rates of one number of threads. Of several kernels that do the same the one with the best pass. Pure."""
-    reads = {kernel: each for kernel, each in passes.items() if kernel.startswith("read.")}
+    reads = {kernel: measured for kernel, measured in passes.items() if kernel.startswith("read.")}
     return ThreadLimits(
         n_threads=n_threads,
         memory=_best(reads) if memory_counts else None,
-        f32=_best({kernel: each for kernel, each in passes.items() if kernel == "f32"}),
-        int8=_best({kernel: each for kernel, each in passes.items() if kernel == "int8"}),
+        f32=_best({kernel: passes[kernel] for kernel in passes if kernel == "f32"}),
+        int8=_best({kernel: passes[kernel] for kernel in passes if kernel == "int8"}),
     )
 
 
 def _best(passes: Mapping[str, Sequence[Pass]]) -> Rate | None:
     rates = []
-    for kernel, each in passes.items():
+    for kernel, measured in passes.items():
         # What disturbs a pass only slows it: where none counts, the best of all is a lower bound still.
-        good = sorted(one.rate for one in each if one.cpu_share >= _RAN) or sorted(one.rate for one in each)
+        good = sorted(
+            [single.rate for single in measured if single.cpu_share >= _RAN] or [single.rate for single in measured]
+        )
         rates.append(Rate(best=good[-1], median=median(good), lowest=good[0], n_passes=len(good), kernel=kernel))
     return max(rates, key=lambda rate: rate.best, default=None)
 
@@ -135,14 +154,7 @@ def _threads(n: int) -> str:
 
 
 def _count(passes: Sequence[Pass]) -> int:
-    return sum(one.cpu_share >= _RAN for one in passes)
-
-
-def _disturbed(before: MachineReadings, n_threads: int) -> str | None:
-    after = readings.read(heat=False)
-    load = Load.between(before, after, Wanted.of(None, n_threads))
-    wall_s = max(1e-3, after.at_s - before.at_s)
-    return busy(load.others_cpus, load.contended_cpus, wall_s=wall_s, n_cpus=load.n_cpus, limits=Thresholds())
+    return sum(single.cpu_share >= _RAN for single in passes)
 
 
 def _array(cache: int | None, n_cpu: int) -> tuple[int, str | None]:
@@ -159,12 +171,12 @@ def _array(cache: int | None, n_cpu: int) -> tuple[int, str | None]:
     return array, None
 
 
-def _missing(said: Readings, too_small: str | None) -> dict[str, str]:
+def _missing(output: ProbeOutput, too_small: str | None) -> dict[str, str]:
     missing = {} if too_small is None else {"memory": too_small}
-    if "int8" not in said.passes:
+    if "int8" not in output.passes:
         missing["int8"] = (
-            f"this CPU multiplies with {said.unmeasured}, which lcpp does not measure"
-            if said.unmeasured
+            f"this CPU multiplies with {output.unmeasured}, which lcpp does not measure"
+            if output.unmeasured
             else "lcpp has no kernel of 8-bit integers for this CPU's instructions"
         )
     return missing

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from orchestrator import process, toolchain
 from orchestrator.errors import ToolchainError
-from orchestrator.machine import build_host as machine
+from orchestrator.machine import cpu
 from orchestrator.progress import Progress
 from orchestrator.toolchain import Compiler
 from orchestrator.workspace import Workspace, lock, staged
@@ -51,7 +51,7 @@ class Pass:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Readings:
+class ProbeOutput:
     """What one call printed: passes by kernel (`read.…`, `f32`, `int8`), what `f32` and `int8` were made of, and what
     the CPU has for `int8` that this program does not measure."""
 
@@ -73,21 +73,21 @@ def build(workspace: Workspace, progress: Progress, environment: Mapping[str, st
     compiler = toolchain.c_compiler(environment)
     key = _key(compiler)
     folder = workspace.limits / f"probe-{key}"
-    kept = _kept(folder, compiler)
-    if kept is not None:
-        return kept
+    probe = _compiled(folder, compiler)
+    if probe is not None:
+        return probe
     with lock(folder, progress, "the program that measures this machine"):
-        kept = _kept(folder, compiler)
-        if kept is None:
+        probe = _compiled(folder, compiler)
+        if probe is None:
             progress.stage("compile the program that measures this machine")
             with staged(folder) as stage:
                 flags = _compile(compiler, stage / "probe", environment)
                 (stage / "flags.json").write_text(json.dumps(flags))
-            kept = Probe(path=folder / "probe", compiler=compiler.version, flags=flags)
-    return kept
+            probe = Probe(path=folder / "probe", compiler=compiler.version, flags=flags)
+    return probe
 
 
-def run(probe: Probe, *, n_threads: int, array_bytes: int, pass_ms: float, n_passes: int) -> Readings:
+def run(probe: Probe, *, n_threads: int, array_bytes: int, pass_ms: float, n_passes: int) -> ProbeOutput:
     """Measure with so many threads; it takes about `5 * pass_ms * n_passes`.
 
     Args:
@@ -113,17 +113,17 @@ def run(probe: Probe, *, n_threads: int, array_bytes: int, pass_ms: float, n_pas
             hint="vendor may lie on a file system that runs no programs (noexec): choose another with LCPP_VENDOR",
         ) from error
     if done.returncode != 0:
-        said = done.stderr.strip().splitlines()
+        stderr_lines = done.stderr.strip().splitlines()
         raise ToolchainError(
             f"the program that measures this machine failed (exit code {done.returncode})"
-            + (f": {said[-1][:200]}" if said else ""),
+            + (f": {stderr_lines[-1][:200]}" if stderr_lines else ""),
             where=str(probe.path),
             hint="it was compiled for this CPU by " + probe.compiler[:100] + "; another compiler may do (CC=…)",
         )
     return parse(done.stdout)
 
 
-def parse(text: str) -> Readings:
+def parse(text: str) -> ProbeOutput:
     """What the program printed; lines that it would not print are passed over. Pure."""
     passes: dict[str, list[Pass]] = {}
     kinds: dict[str, str] = {}
@@ -134,24 +134,27 @@ def parse(text: str) -> Readings:
                 kinds[kind[2]] = kind[3]
             else:
                 unmeasured = kind[3]
-        elif found := _LINE.fullmatch(line):
+        elif figures := _LINE.fullmatch(line):
             try:
-                rate, share = float(found[2]), float(found[3])
+                rate, share = float(figures[2]), float(figures[3])
             except ValueError:
                 continue
             if math.isfinite(rate) and rate > 0:
-                passes.setdefault(found[1], []).append(Pass(rate, share))
-    return Readings(passes={name: tuple(each) for name, each in passes.items()}, kinds=kinds, unmeasured=unmeasured)
+                passes.setdefault(figures[1], []).append(Pass(rate, share))
+    return ProbeOutput(
+        passes={kernel: tuple(measured) for kernel, measured in passes.items()}, kinds=kinds, unmeasured=unmeasured
+    )
 
 
 def _key(compiler: Compiler) -> str:
-    cpu = machine.cpu()
+    processor = cpu.read()
     source = hashlib.sha256(SOURCE.read_bytes()).hexdigest()
-    inputs = [cpu.model, cpu.flags_digest, str(compiler.path), compiler.version, source, *_FLAGS, *_FOR_THIS_CPU]
+    target = [processor.model, processor.features_digest]
+    inputs = [*target, str(compiler.path), compiler.version, source, *_FLAGS, *_FOR_THIS_CPU]
     return hashlib.sha256(json.dumps(inputs).encode()).hexdigest()[:16]
 
 
-def _kept(folder: Path, compiler: Compiler) -> Probe | None:
+def _compiled(folder: Path, compiler: Compiler) -> Probe | None:
     try:
         flags = json.loads((folder / "flags.json").read_bytes())
     except (OSError, ValueError):
@@ -162,20 +165,20 @@ def _kept(folder: Path, compiler: Compiler) -> Probe | None:
 
 
 def _compile(compiler: Compiler, goal: Path, environment: Mapping[str, str] | None) -> tuple[str, ...]:
-    said = ""
-    for cpu in _FOR_THIS_CPU:
-        flags = (*_FLAGS, cpu) if cpu else _FLAGS
+    why = ""
+    for target in _FOR_THIS_CPU:
+        flags = (*_FLAGS, target) if target else _FLAGS
         argv = [str(compiler.path), *flags, str(SOURCE), "-o", str(goal)]
         try:
             done = process.run(argv, env=toolchain.clean_environment(environment), timeout_s=_COMPILE_TIMEOUT_S)
         except (OSError, subprocess.TimeoutExpired) as error:
-            said = str(error)
+            why = str(error)
             continue
         if done.returncode == 0:
             return flags
-        said = said or next((line for line in done.stderr.splitlines() if "error" in line), done.stderr.strip())
+        why = why or next((line for line in done.stderr.splitlines() if "error" in line), done.stderr.strip())
     raise ToolchainError(
-        f"{compiler.command} does not compile the program that measures this machine: {said[:300]}",
+        f"{compiler.command} does not compile the program that measures this machine: {why[:300]}",
         where=str(SOURCE),
         hint=f"a C compiler with its headers is needed; run: {toolchain.remedy(['cc'])}",
     )

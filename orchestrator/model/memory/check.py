@@ -6,7 +6,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from orchestrator.machine.memory import available, cpu_features
+from orchestrator.machine import cpu
+from orchestrator.machine.memory import available
 from orchestrator.model.check import kept
 from orchestrator.model.memory.estimate import Estimate, estimate
 from orchestrator.model.memory.kept_shape import keep_shape, recall_shape
@@ -95,6 +96,6 @@ def check_memory(
         prompt_bytes=prompt_bytes,
         session_bytes=session_bytes,
         repack=not any((options or {}).get(name) is False for name in _REPACK_OPTIONS),
-        cpu=cpu_features(),
+        cpu=cpu.read().features,
     )
     return MemoryCheck(shape=shape, settings=settings, fit=fit(shape, settings, available()))

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import ToolchainError
+from orchestrator.machine.cpu_cache import last_level_bytes
 from orchestrator.machine.limits import probe
-from orchestrator.machine.limits.cache import last_level_bytes
-from orchestrator.machine.limits.measure import Effort, limits_of, measure, thread_counts
+from orchestrator.machine.limits.measure import ProbeEffort, limits_of, measure, thread_counts
 from orchestrator.machine.limits.probe import Pass, Probe
 from orchestrator.noise.guard import Guard
 from orchestrator.progress import Silent
@@ -104,8 +104,8 @@ def test_numbers_of_threads() -> None:
 
 
 def test_this_machine_is_measured(workspace: Workspace) -> None:
-    effort = Effort(pass_ms=4, n_passes=2, n_tries=1, array_bytes=32 * MIB, guard=Guard(max_wait_s=0))
-    found = measure(workspace, Silent(), effort=effort)
+    effort = ProbeEffort(pass_ms=4, n_passes=2, n_tries=1, array_bytes=32 * MIB)
+    found = measure(workspace, Silent(), watch=Guard(max_wait_s=0), effort=effort)
     assert [one.n_threads for one in found.threads] == list(thread_counts(found.n_cpu))
     best = found.best("memory")
     assert best is not None

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.machine.memory import Available, available, cpu_features
+from orchestrator.machine import cpu
+from orchestrator.machine.memory import Available, available
 from orchestrator.model.memory.estimate import estimate
 from orchestrator.model.memory.settings import Settings, settings_of
 from orchestrator.model.memory.shape import shape_of
@@ -135,10 +136,10 @@ def test_a_limit_of_version_1(tmp_path: Path) -> None:
 
 def test_a_machine_that_says_nothing(tmp_path: Path) -> None:
     assert available(tmp_path).usable_bytes == 0
-    assert cpu_features(tmp_path) == frozenset()
+    assert cpu.read(tmp_path).features == frozenset()
 
 
 def test_this_machine() -> None:
     there = available()
     assert 0 < there.usable_bytes <= there.total_bytes
-    assert cpu_features()
+    assert cpu.read().features

@@ -14,11 +14,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.machine.kernel_files import ROOT, number, text
+
 _PRESSURES = ("cpu", "memory", "io")
-_PRESSURE = re.compile(r"^some .*\btotal=(\d{1,20})\s*$", re.MULTILINE)
-_SWAPPED_IN = re.compile(r"^pswpin (\d{1,20})$", re.MULTILINE)
-_CPU = re.compile(r"^cpu(\d{1,6})((?: +\d{1,20}){4,})$", re.MULTILINE)
-_LOAD = re.compile(r"(\d{1,9}(?:\.\d{1,9})?) \S+ \S+ (\d{1,9})/\d+ ")
+_PRESSURE = re.compile(r"^some .*\btotal=(\d{1,20})\s*$", re.MULTILINE | re.ASCII)
+_SWAPPED_IN = re.compile(r"^pswpin (\d{1,20})$", re.MULTILINE | re.ASCII)
+_CPU = re.compile(r"^cpu(\d{1,6})((?: +\d{1,20}){4,})$", re.MULTILINE | re.ASCII)
+_LOAD = re.compile(r"(\d{1,9}(?:\.\d{1,9})?) \S+ \S+ (\d{1,9})/\d+ ", re.ASCII)
 _THROTTLE = "devices/system/cpu/cpu{cpu}/thermal_throttle/core_throttle_{what}"
 # Heat is read of so many CPUs at most, as each is a file or two.
 _MOST_CPUS = 256
@@ -34,7 +36,7 @@ class CpuTimes:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Readings:
+class Counters:
     """The machine at one moment.
 
     at_s: of a clock that only goes forward. own_cpu_s: CPU time of lcpp and of those of its children that have ended.
@@ -51,11 +53,10 @@ class Readings:
     throttled_s: Mapping[int, float]
 
 
-def read(root: Path = Path("/"), *, heat: bool = True) -> Readings:
+def read(root: Path = ROOT, *, heat: bool = True) -> Counters:
     """Look at the machine, now.
 
     Args:
-        root: where `proc` and `sys` are.
         heat: read the counters of each CPU too.
     """
     at_s = time.monotonic()
@@ -66,7 +67,7 @@ def read(root: Path = Path("/"), *, heat: bool = True) -> Readings:
     )
     pressures = {name: pressure_s(text(root / "proc/pressure" / name)) for name in _PRESSURES}
     counts, lasted = _throttling(root, sorted(cpus)[:_MOST_CPUS] if heat else [])
-    return Readings(
+    return Counters(
         at_s=at_s,
         own_cpu_s=own_cpu_s,
         cpus=cpus,
@@ -79,8 +80,8 @@ def read(root: Path = Path("/"), *, heat: bool = True) -> Readings:
 
 def cpu_times(stat: str, ticks_per_s: int) -> dict[int, CpuTimes]:
     """/proc/stat by CPU. A kernel in a sandbox may say 0 for all; such a CPU is left out."""
-    found: dict[int, CpuTimes] = {}
-    for number, fields in _CPU.findall(stat):
+    by_cpu: dict[int, CpuTimes] = {}
+    for cpu, fields in _CPU.findall(stat):
         user, nice, system, idle, iowait, irq, softirq, steal, *_ = [*map(int, fields.split()), 0, 0, 0, 0]
         # Time of guests is counted in `user` already.
         times = CpuTimes(
@@ -89,45 +90,33 @@ def cpu_times(stat: str, ticks_per_s: int) -> dict[int, CpuTimes]:
             steal_s=steal / ticks_per_s,
         )
         if times.busy_s or times.idle_s:
-            found[int(number)] = times
-    return found
+            by_cpu[int(cpu)] = times
+    return by_cpu
 
 
 def pressure_s(pressure: str) -> float | None:
     """The `some` line of a file in /proc/pressure."""
-    found = _PRESSURE.search(pressure)
-    return int(found[1]) / 1e6 if found else None
+    some = _PRESSURE.search(pressure)
+    return int(some[1]) / 1e6 if some else None
 
 
 def swapped_in_bytes(vmstat: str, page_bytes: int) -> int | None:
     """What /proc/vmstat says came back from swap."""
-    found = _SWAPPED_IN.search(vmstat)
-    return int(found[1]) * page_bytes if found else None
+    n_pages = _SWAPPED_IN.search(vmstat)
+    return int(n_pages[1]) * page_bytes if n_pages else None
 
 
 def load(loadavg: str) -> tuple[float | None, int | None]:
     """/proc/loadavg: the mean over a minute, and how many tasks run or want to, without the one that reads it."""
-    found = _LOAD.match(loadavg)
-    return (float(found[1]), max(0, int(found[2]) - 1)) if found else (None, None)
+    figures = _LOAD.match(loadavg)
+    return (float(figures[1]), max(0, int(figures[2]) - 1)) if figures else (None, None)
 
 
 def frequency_mhz(root: Path, cpus: tuple[int, ...]) -> float | None:
     """The mean frequency of `cpus` now; None: not told, as in most virtual machines."""
-    found = [
-        int(khz) / 1000
-        for cpu in cpus
-        if (khz := text(root / f"sys/devices/system/cpu/cpu{cpu}/cpufreq/scaling_cur_freq").strip()).isdecimal()
-        and 0 < len(khz) < 12
-    ]
-    return math.fsum(found) / len(found) if found else None
-
-
-def text(path: Path) -> str:
-    """A file's text; empty where there is none."""
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
+    folders = (root / f"sys/devices/system/cpu/cpu{cpu}/cpufreq" for cpu in cpus)
+    frequencies = [khz / 1000 for khz in (number(folder / "scaling_cur_freq") for folder in folders) if khz]
+    return math.fsum(frequencies) / len(frequencies) if frequencies else None
 
 
 def _throttling(root: Path, cpus: list[int]) -> tuple[list[int], dict[int, float]]:
@@ -135,12 +124,12 @@ def _throttling(root: Path, cpus: list[int]) -> tuple[list[int], dict[int, float
     lasted: dict[int, float] = {}
     for cpu in cpus:
         count, total_ms = (
-            text(root / "sys" / _THROTTLE.format(cpu=cpu, what=what)).strip() for what in ("count", "total_time_ms")
+            number(root / "sys" / _THROTTLE.format(cpu=cpu, what=what)) for what in ("count", "total_time_ms")
         )
-        if not count.isdecimal():
+        if count is None:
             # None of them has it, then.
             break
-        counts.append(int(count))
-        if total_ms.isdecimal():
-            lasted[cpu] = int(total_ms) / 1000
+        counts.append(count)
+        if total_ms is not None:
+            lasted[cpu] = total_ms / 1000
     return counts, lasted

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.machine import readings
-from orchestrator.machine.readings import CpuTimes
+from orchestrator.machine import counters
+from orchestrator.machine.counters import CpuTimes
 
 # A virtual machine with two CPUs, Linux 6.18.
 STAT = """\
@@ -27,26 +27,26 @@ full avg10=0.18 avg60=0.20 avg300=0.09 total=82496625
 
 
 def test_cpu_times() -> None:
-    times = readings.cpu_times(STAT, 100)
+    times = counters.cpu_times(STAT, 100)
     assert sorted(times) == [0, 1]
     first = times[0]
     assert (first.busy_s, first.idle_s, first.steal_s) == pytest.approx((12533.74, 10479.68, 34.2))
-    assert readings.cpu_times(OLD_STAT, 100) == {3: CpuTimes(busy_s=0.3, idle_s=3.0, steal_s=0.0)}
+    assert counters.cpu_times(OLD_STAT, 100) == {3: CpuTimes(busy_s=0.3, idle_s=3.0, steal_s=0.0)}
 
 
 @pytest.mark.parametrize("stat", ["", SANDBOX_STAT, "cpu0 1 2\n", "cpu0 a b c d e\n", "cpu0 -1 2 3 4\n", "\0" * 99])
 def test_no_cpu_times(stat: str) -> None:
-    assert readings.cpu_times(stat, 100) == {}
+    assert counters.cpu_times(stat, 100) == {}
 
 
 def test_pressure_swap_and_load() -> None:
-    assert readings.pressure_s(PRESSURE) == pytest.approx(182.253839)
-    assert readings.pressure_s("full avg10=0.00 avg60=0.00 avg300=0.00 total=5\n") is None
-    assert readings.swapped_in_bytes("pgpgin 5\npswpin 3\npswpout 0\n", 4096) == 12288
-    assert readings.swapped_in_bytes("pgpgin 5\n", 4096) is None
+    assert counters.pressure_s(PRESSURE) == pytest.approx(182.253839)
+    assert counters.pressure_s("full avg10=0.00 avg60=0.00 avg300=0.00 total=5\n") is None
+    assert counters.swapped_in_bytes("pgpgin 5\npswpin 3\npswpout 0\n", 4096) == 12288
+    assert counters.swapped_in_bytes("pgpgin 5\n", 4096) is None
     # The reader itself is one of those that run.
-    assert readings.load("2.31 1.70 1.06 3/95 20706\n") == (2.31, 2)
-    assert readings.load("2.31 nonsense") == (None, None)
+    assert counters.load("2.31 1.70 1.06 3/95 20706\n") == (2.31, 2)
+    assert counters.load("2.31 nonsense") == (None, None)
 
 
 def write(root: Path, path: str, text: str) -> None:
@@ -61,26 +61,26 @@ def test_heat_and_frequency_of_a_machine_that_tells(tmp_path: Path) -> None:
         write(tmp_path, f"{folder}/thermal_throttle/core_throttle_count", f"{count}\n")
         write(tmp_path, f"{folder}/thermal_throttle/core_throttle_total_time_ms", f"{total_ms}\n")
         write(tmp_path, f"{folder}/cpufreq/scaling_cur_freq", f"{khz}\n")
-    seen = readings.read(tmp_path)
+    seen = counters.read(tmp_path)
     assert (seen.n_throttled, dict(seen.throttled_s)) == (11, {0: 0.12, 1: 0.03})
-    assert readings.frequency_mhz(tmp_path, (0, 1)) == 3000
-    assert readings.frequency_mhz(tmp_path, (1, 2)) == 2600
-    assert readings.frequency_mhz(tmp_path, (2,)) is None
-    assert readings.read(tmp_path, heat=False).n_throttled is None
+    assert counters.frequency_mhz(tmp_path, (0, 1)) == 3000
+    assert counters.frequency_mhz(tmp_path, (1, 2)) == 2600
+    assert counters.frequency_mhz(tmp_path, (2,)) is None
+    assert counters.read(tmp_path, heat=False).n_throttled is None
 
 
 def test_a_machine_that_tells_nothing(tmp_path: Path) -> None:
-    seen = readings.read(tmp_path)
+    seen = counters.read(tmp_path)
     assert (dict(seen.cpus), dict(seen.pressure_s), seen.swapped_in_bytes, seen.n_throttled) == ({}, {}, None, None)
 
 
 def test_this_machine() -> None:
     if not Path("/proc/stat").exists():
         pytest.skip("no /proc")
-    first = readings.read()
-    while readings.read().own_cpu_s - first.own_cpu_s < 0.05:
+    first = counters.read()
+    while counters.read().own_cpu_s - first.own_cpu_s < 0.05:
         sum(range(10_000))
-    second = readings.read()
+    second = counters.read()
     assert second.at_s - first.at_s >= 0.05
     if first.cpus:
         assert sum(one.busy_s for one in second.cpus.values()) > sum(one.busy_s for one in first.cpus.values())
