@@ -33,10 +33,9 @@ from orchestrator.parse.record import Record
 from orchestrator.progress import Progress
 from orchestrator.recipe.load import LoadedRecipe
 from orchestrator.recipe.schema.recipe import Program
-from orchestrator.result import answers, figures, memory_fit, outcome, share
+from orchestrator.result import answers, figures, files, memory_fit, outcome, share
 from orchestrator.result.differences import differences
 from orchestrator.result.schema import AnswerResult, Asked, Failure, Measured, ModelFacts, Part, Process, Ran, Result
-from orchestrator.result.store import files as store
 from orchestrator.workspace import Workspace
 
 # A program that loses its last lines does so now and then, on a busy machine.
@@ -197,7 +196,7 @@ def _once(
     notes: tuple[str, ...],
 ) -> Outcome:
     loaded, run = prepared.loaded, prepared.loaded.recipe.run
-    run_id, folder = store.name_run(workspace, loaded.recipe.name or loaded.path.stem)
+    run_id, folder = files.name_run(workspace, loaded.recipe.name or loaded.path.stem)
     dialogue: Dialogue | None = None
     if loaded.prompts:
         held = compose_session(run, loaded.prompts, prepared.engine, prepared.model, inherited=environment)
@@ -215,7 +214,7 @@ def _once(
             inherited=environment,
             cache=workspace.prompts,
         )
-    store.open_run(folder, command.prompt_file, command.prompt_file_text)
+    files.open_run(folder, command.prompt_file, command.prompt_file_text)
     machine = observe()
     patience = Limits(timeout_s=run.timeout_s, idle_timeout_s=run.idle_timeout_s, max_output_bytes=run.max_output_bytes)
     with (
@@ -286,7 +285,7 @@ def _once(
         notes=(*prepared.engine.checkout.notes, *command.notes, *notes),
         record=record,
     )
-    return Outcome(result=result, path=store.save(result, workspace), error=error)
+    return Outcome(result=result, path=files.save(result, workspace), error=error)
 
 
 def _memory(

@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.errors import WorkspaceError
 from orchestrator.progress import Silent
-from orchestrator.result.store.files import open_run
+from orchestrator.result.files import open_run
 from orchestrator.workspace import Workspace, lock
 
 

@@ -200,7 +200,7 @@ def _now(settings: Settings, now: _Now, margin: float, figure: str | None, allow
 def with_texts_of_runs(settings: Settings, comparison: Comparison) -> Comparison:
     """The comparison with the place where the texts part, read from the results' files where they are there."""
     from orchestrator.result.compare.comparison import with_texts
-    from orchestrator.result.texts import text_of
+    from orchestrator.result.reading import text_of
 
     text = comparison.text
     if text.state == "same" or text.example_a is None or text.example_b is None:

@@ -111,15 +111,14 @@ def show(settings: Settings, selections: tuple[str, ...], as_json: bool) -> None
     elif found[0].path is None:
         _measurement(found[0])
     else:
-        from pydantic import ValidationError
         from rich.console import Console
 
         from orchestrator.cli.view.result import show as show_result
-        from orchestrator.result.schema import Result
+        from orchestrator.result.reading import UnreadableResult, parse_result
 
         try:
-            result = Result.model_validate_json(_bytes(found[0]))
-        except ValidationError:
+            result = parse_result(_bytes(found[0]))
+        except UnreadableResult:
             raise UsageError(
                 "its file is no longer a result of lcpp", where=found[0].path, hint="`lcpp results rebuild` looks again"
             ) from None
@@ -244,12 +243,12 @@ def _find(database: Database, selections: Sequence[str]) -> list[Measurement]:
 
 
 def _bytes(one: Measurement) -> bytes:
-    path = Path(one.path or "")
+    from orchestrator.result.reading import UnreadableResult, read_bytes
+
     try:
-        return path.read_bytes()
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise UsageError(f"cannot read the result: {reason}", where=str(path)) from None
+        return read_bytes(Path(one.path or ""))
+    except UnreadableResult as error:
+        raise UsageError(f"cannot read the result: {error.what.lower()}", where=error.where) from None
 
 
 @contextlib.contextmanager

@@ -6,12 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from orchestrator.experiment.order import Slot
 from orchestrator.experiment.plan import Plan
-from orchestrator.result.measured_result import measurement
-from orchestrator.result.measurement import Measurement
+from orchestrator.result.measurement import Measurement, measurement_of
+from orchestrator.result.reading import UnreadableResult, parse_result, read_bytes
 from orchestrator.result.schema import Failure, Result
 from orchestrator.workspace import Workspace
 
@@ -39,7 +37,7 @@ def of(result: Result, path: Path) -> Attempt | None:
         return None
     return Attempt(
         slot=Slot(case=part.case, round=part.round, warmup=part.warmup),
-        measurement=measurement(result, path=str(path)),
+        measurement=measurement_of(result, path=str(path)),
         failure=result.failure,
     )
 
@@ -52,9 +50,9 @@ def of_plan(plan: Plan, workspace: Workspace) -> Iterator[Attempt]:
         if path.name[:_STAMP] < plan.id[:_STAMP]:
             continue
         try:
-            data = path.read_bytes()
-            result = Result.model_validate_json(data) if needle in data else None
-        except (OSError, ValidationError):
+            raw = read_bytes(path)
+            result = parse_result(raw) if needle in raw else None
+        except UnreadableResult:
             continue
         if result is None or result.part is None or result.part.experiment != plan.id:
             continue

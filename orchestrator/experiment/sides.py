@@ -10,7 +10,7 @@ from orchestrator.errors import UsageError
 from orchestrator.experiment.adaptive import Side
 from orchestrator.recipe.load import LoadedRecipe
 from orchestrator.recipe.matrix import Cases, load_cases
-from orchestrator.result.measured_result import setting_text
+from orchestrator.result.measurement import setting_text
 from orchestrator.text.visible import shortened
 
 # A prompt may be megabytes long; this is only to tell the sides apart.

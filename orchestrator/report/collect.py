@@ -5,34 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from orchestrator.report.content import Run
 from orchestrator.result.measurement import Measurement
-from orchestrator.result.schema import Result
-
-# A result with a text of some megabytes is still read; one beyond this is shown by its row.
-_MAX_FILE_BYTES = 64 * 1024 * 1024
+from orchestrator.result.reading import UnreadableResult, read_result
 
 
 def collect(measurements: Iterable[Measurement]) -> list[Run]:
     """Read the file of each. What is not there, or is no result of lcpp, is shown by its row alone."""
-    return [_run(one) for one in measurements]
+    return [_run(measurement) for measurement in measurements]
 
 
-def _run(one: Measurement) -> Run:
-    if one.path is None:
-        return Run(measurement=one, why_not="This result has no file here: only its row in the store.")
-    path = Path(one.path)
+def _run(measurement: Measurement) -> Run:
+    if measurement.path is None:
+        return Run(measurement=measurement, why_not="This result has no file here: only its row in the store.")
+    path = Path(measurement.path)
     try:
-        if path.stat().st_size > _MAX_FILE_BYTES:
-            return Run(measurement=one, why_not=f"Its file is larger than {_MAX_FILE_BYTES // 2**20} MiB.")
-        result = Result.model_validate_json(path.read_bytes())
-    except OSError as error:
-        return Run(measurement=one, why_not=f"Its file cannot be read: {error.strerror or 'no reason given'}.")
-    except ValidationError:
-        return Run(measurement=one, why_not="It came from elsewhere: there is no more than this row.")
-    return Run(measurement=one, result=result, folder=_beside(path, result.ran.process.transcript))
+        result = read_result(path)
+    except UnreadableResult as error:
+        return Run(measurement=measurement, why_not=f"Its file cannot be read: {error.what}.")
+    return Run(measurement=measurement, result=result, folder=_beside(path, result.ran.process.transcript))
 
 
 def _beside(path: Path, name: str) -> Path | None:

@@ -9,8 +9,7 @@ from typing import Any
 
 from orchestrator.parse.bench import read_bench
 from orchestrator.parse.record import BenchTest
-from orchestrator.result.measured_result import setting_text, utc
-from orchestrator.result.measurement import Measurement
+from orchestrator.result.measurement import Measurement, setting_text, utc
 
 NAME = "llama-bench"
 # Where llama-bench's field is a setting of a recipe; other settings are kept under `bench.`.

@@ -11,9 +11,7 @@ from statistics import median
 from pydantic import ValidationError
 
 from orchestrator.result.memory_fit import MemoryFit, PartName
-
-# A result holds the text and all that was read of the log; one beyond this is not ours.
-_MAX_RESULT_BYTES = 256 * 1024 * 1024
+from orchestrator.result.reading import UnreadableResult, read_json
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,15 +39,13 @@ def past_runs(folder: Path) -> Iterator[PastRun]:
     """The runs under `folder` that have an estimate, oldest first; files that are no results are passed over."""
     for path in sorted(folder.glob("*.json")):
         try:
-            if path.stat().st_size > _MAX_RESULT_BYTES:
-                continue
-            document = json.loads(path.read_bytes())
+            document = read_json(path)
             memory = MemoryFit.model_validate_json(json.dumps(document["memory"]))
             ran = document["ran"]
             number = ran["engine"]["build_number"]
             build = f"b{number}" if number is not None else str(ran["engine"]["commit"])[:12]
             model, program = Path(str(ran["model"]["path"])).name, str(ran["process"]["program"])
-        except (OSError, ValueError, KeyError, TypeError, RecursionError, ValidationError):
+        except (UnreadableResult, ValueError, KeyError, TypeError, RecursionError, ValidationError):
             continue
         yield PastRun(id=path.stem, model=model, build=build, program=program, memory=memory)
 

@@ -7,10 +7,10 @@ import json
 from pathlib import Path
 
 import pytest
+from orchestrator.result.measured_result import measurement
 
 from orchestrator.machine.facts import Machine, observe
 from orchestrator.machine.fingerprint import fingerprint
-from orchestrator.result.measured_result import measurement
 from orchestrator.result.schema import Result
 from tests.machine.computers import CONTAINERS, TREES, changed
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from orchestrator.noise.document import Noise
 from orchestrator.report.content import Report, Run, build_report
-from orchestrator.result.measured_result import measurement
+from orchestrator.result.measurement import measurement_of
 from orchestrator.result.schema import Check, Failure, Part, Result
 
 DATA = Path(__file__).parent / "data"
@@ -135,7 +135,7 @@ def as_runs(made: list[Result], folder: Path, *, log: bytes = b"") -> list[Run]:
         (place / "stderr.log").write_bytes(
             log or b"llama_model_loader: - kv   0: general.architecture str = llama\n" * 300
         )
-        runs.append(Run(measurement=measurement(one), result=one, folder=place))
+        runs.append(Run(measurement=measurement_of(one), result=one, folder=place))
     return runs
 
 

@@ -22,7 +22,7 @@ from orchestrator.noise.document import Noise
 from orchestrator.report import excerpt, junit, markdown, plots, svg, terminal
 from orchestrator.report import html as page
 from orchestrator.report.content import Report, Run, build_report
-from orchestrator.result.measured_result import measurement
+from orchestrator.result.measurement import measurement_of
 from orchestrator.result.registry import GENERATION
 from orchestrator.result.schema import Check, Part, Result
 from tests.report import made
@@ -278,7 +278,7 @@ def test_only_plain_files_are_read_for_a_transcript(tmp_path: Path) -> None:
 
 
 def test_a_page_of_thousands_of_results_stays_small() -> None:
-    one = measurement(made.real("smoke"))
+    one = measurement_of(made.real("smoke"))
     many = []
     for number in range(3000):
         at = (made.BEGAN + datetime.timedelta(minutes=number)).isoformat()

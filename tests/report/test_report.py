@@ -9,7 +9,7 @@ from pathlib import Path
 from orchestrator.report.collect import collect
 from orchestrator.report.content import Run, build_report, ends
 from orchestrator.result.limits import GenerationLimits, Limits, PromptLimits
-from orchestrator.result.measured_result import measurement
+from orchestrator.result.measurement import measurement_of
 from tests.report import made
 
 
@@ -71,7 +71,7 @@ def test_settings_and_models_set_series_apart_and_commits_do_not(tmp_path: Path)
         }
     )
     report = build_report(
-        [Run(measurement=measurement(result)) for result in (one, other)],
+        [Run(measurement=measurement_of(result)) for result in (one, other)],
         title="t",
         made_at=made.BEGAN,
         lcpp_version="0",
@@ -80,7 +80,7 @@ def test_settings_and_models_set_series_apart_and_commits_do_not(tmp_path: Path)
 
 
 def test_two_machines_of_one_name_are_told_apart() -> None:
-    one = measurement(made.real("smoke"))
+    one = measurement_of(made.real("smoke"))
     runs = [Run(measurement=dataclasses.replace(one, machine=key * 8, id=key)) for key in ("ab", "cd")]
     report = build_report(runs, title="t", made_at=made.BEGAN, lcpp_version="0")
     assert {history.title for history in report.histories} == {
@@ -91,7 +91,7 @@ def test_two_machines_of_one_name_are_told_apart() -> None:
 def test_of_two_runs_no_interval_is_shown() -> None:
     runs = [made.varied(made.real("smoke"), n, at=made.BEGAN, speed=1 + n / 10) for n in range(2)]
     report = build_report(
-        [Run(measurement=measurement(result)) for result in runs], title="t", made_at=made.BEGAN, lcpp_version="0"
+        [Run(measurement=measurement_of(result)) for result in runs], title="t", made_at=made.BEGAN, lcpp_version="0"
     )
     generation = report.latest[0].spreads["generation_per_second"]
     assert generation.n == 2
@@ -99,7 +99,7 @@ def test_of_two_runs_no_interval_is_shown() -> None:
 
 
 def test_a_time_that_is_none_does_not_stop_it() -> None:
-    one = dataclasses.replace(measurement(made.real("smoke")), started_at="yesterday")
+    one = dataclasses.replace(measurement_of(made.real("smoke")), started_at="yesterday")
     report = build_report([Run(measurement=one)], title="t", made_at=made.BEGAN, lcpp_version="0")
     assert report.runs[0].started == datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 
@@ -119,7 +119,7 @@ def test_files_are_read_and_their_want_is_told(tmp_path: Path) -> None:
     )
     leads = tmp_path / "leads.json"
     leads.write_text(outside.model_dump_json())
-    one = measurement(result)
+    one = measurement_of(result)
     paths = (whole, bad, tmp_path / "gone.json", leads)
     runs = collect([*(dataclasses.replace(one, path=str(path)) for path in paths), dataclasses.replace(one, path=None)])
     assert runs[0].result == result
@@ -154,7 +154,7 @@ def test_how_close_a_run_came_to_the_limit_is_told() -> None:
         measured_at=None,
     )
     result = made.real("smoke").model_copy(update={"limits": limits})
-    run = Run(measurement=measurement(result), result=result)
+    run = Run(measurement=measurement_of(result), result=result)
     report = build_report([run], title="t", made_at=made.BEGAN, lcpp_version="0")
     assert report.has_shares
     assert "62 % of this machine's memory bandwidth" in report.latest[0].share

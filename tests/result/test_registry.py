@@ -18,7 +18,7 @@ from orchestrator.report import markdown
 from orchestrator.report.content import Run, build_report
 from orchestrator.result import registry
 from orchestrator.result.compare.comparison import compare
-from orchestrator.result.measured_result import measurement
+from orchestrator.result.measurement import measurement_of
 from orchestrator.result.registry import FIGURES, Figure, columns, comparable, deciding, shown_in
 from orchestrator.result.schema import Measured, json_schema
 from orchestrator.result.store.connection import in_memory
@@ -147,7 +147,7 @@ def test_a_new_figure_is_one_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert (compared.label, compared.unit) == (TOY.label, TOY.unit)
     assert compare(stored[:1], stored[1:], figure=TOY.name).decides == TOY.name
     report = build_report(
-        [Run(measurement=measurement(run)) for run in runs], title="t", made_at=made.BEGAN, lcpp_version="0"
+        [Run(measurement=measurement_of(run)) for run in runs], title="t", made_at=made.BEGAN, lcpp_version="0"
     )
     assert TOY.name in report.histories[0].series[0].by_commit
     assert "| toys |" in markdown.render(report)

@@ -18,8 +18,7 @@ import apsw
 
 from orchestrator.errors import UsageError, WorkspaceError
 from orchestrator.progress import Progress
-from orchestrator.result.measured_result import measurement
-from orchestrator.result.measurement import Measurement
+from orchestrator.result.measurement import Measurement, measurement_of
 from orchestrator.result.store import indexing, rows
 from orchestrator.result.store.connection import (
     FILE_NAME,
@@ -68,7 +67,7 @@ def add(result: Result, path: Path) -> None:
     """
     store = path.parent / FILE_NAME
     try:
-        one = measurement(result, path=str(path))
+        one = measurement_of(result, path=str(path))
         rows.check(one)
         connection, _ = _connect(store)
         try:

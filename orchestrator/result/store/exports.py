@@ -17,8 +17,9 @@ from typing import Any, BinaryIO, Literal, get_args
 from orchestrator.errors import UsageError
 from orchestrator.progress import Progress
 from orchestrator.result.measurement import Measurement
+from orchestrator.result.reading import UnreadableResult, read_json
 from orchestrator.result.store.database import Condition, Database
-from orchestrator.result.store.documents import MAX_FILE_BYTES, as_document
+from orchestrator.result.store.documents import as_document
 from orchestrator.result.store.rows import FIGURES, number_of
 
 Format = Literal["csv", "jsonl", "parquet"]
@@ -124,12 +125,9 @@ def _jsonl(runs: Iterator[Measurement], file: BinaryIO, progress: Progress) -> i
 def _document(run: Measurement, progress: Progress) -> bytes:
     """The run's whole result in a line; its measurement where there is no result."""
     if run.path is not None:
-        path = Path(run.path)
         try:
-            if path.stat().st_size <= MAX_FILE_BYTES:
-                document: Any = json.loads(path.read_bytes())
-                return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
-        except (OSError, ValueError, RecursionError):
+            return json.dumps(read_json(Path(run.path)), ensure_ascii=False, separators=(",", ":")).encode()
+        except (UnreadableResult, ValueError, RecursionError):
             pass
         progress.note(f"the file of {run.id} cannot be read: only its measurement is written")
     return json.dumps(as_document(run), ensure_ascii=False, separators=(",", ":")).encode()

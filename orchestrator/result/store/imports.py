@@ -16,9 +16,9 @@ from pathlib import Path
 from orchestrator.errors import LcppError, UsageError
 from orchestrator.progress import Progress
 from orchestrator.result import llama_bench
-from orchestrator.result.store import rows
+from orchestrator.result.reading import MAX_BYTES, TOO_LARGE, UnreadableResult
 from orchestrator.result.store.database import Database
-from orchestrator.result.store.documents import HEAD_BYTES, IMPORTED, MAX_FILE_BYTES, Document, is_ours, parse
+from orchestrator.result.store.documents import HEAD_BYTES, IMPORTED, Document, is_ours, parse, parse_llama_bench
 from orchestrator.workspace import disk_errors
 
 # All lines of a file together; one line is one result.
@@ -80,54 +80,52 @@ def _results(database: Database, path: Path, size: int, progress: Progress) -> I
 def _documents(path: Path, size: int) -> Iterator[tuple[int, bytes]]:
     """The documents in a file with the line of each: one in all, or one a line."""
     with path.open("rb") as file:
-        first = file.readline(MAX_FILE_BYTES + 1)
+        first = file.readline(MAX_BYTES + 1)
         # lcpp writes a result over many lines; a line of its own is a whole object.
         if not first.rstrip().endswith(b"}"):
-            if size > MAX_FILE_BYTES:
+            if size > MAX_BYTES:
                 raise _too_large(path, 1)
-            yield 1, first + file.read(MAX_FILE_BYTES)
+            yield 1, first + file.read(MAX_BYTES)
             return
         number, line = 1, first
         while line:
-            if len(line) > MAX_FILE_BYTES:
+            if len(line) > MAX_BYTES:
                 raise _too_large(path, number)
             if line.strip():
                 yield number, line
-            number, line = number + 1, file.readline(MAX_FILE_BYTES + 1)
+            number, line = number + 1, file.readline(MAX_BYTES + 1)
 
 
 def _too_large(path: Path, number: int) -> ImportFailed:
-    return ImportFailed(f"larger than {MAX_FILE_BYTES // 2**20} MiB, which no result is", where=f"{path}:{number}")
+    return ImportFailed(TOO_LARGE, where=f"{path}:{number}")
 
 
 def _parsed(raw: bytes, path: Path, number: int) -> Document:
     try:
         return parse(raw, None)
-    except (ValueError, RecursionError) as error:
+    except UnreadableResult as error:
         hint = "`lcpp recipe schema --result` prints what a result is; nothing of this file was imported"
-        raise ImportFailed(str(error), where=f"{path}:{number}", hint=hint) from None
+        raise ImportFailed(error.what, where=f"{path}:{number}", hint=hint) from None
 
 
 def _llama_bench(database: Database, path: Path, size: int) -> Imported:
     hint = "lcpp reads its own results (JSON, JSON lines), and what llama-bench prints with `-o json` or `-o jsonl`"
-    if size > MAX_FILE_BYTES:
+    if size > MAX_BYTES:
         raise ImportFailed("too large for an output of llama-bench", where=str(path), hint=hint)
     raw = path.read_bytes()
     try:
-        found = llama_bench.measurements(raw)
-        for one in found:
-            rows.check(one)
-    except (ValueError, RecursionError) as error:
-        raise ImportFailed(f"nothing to import: {error}", where=str(path), hint=hint) from None
-    if not found:
+        measurements = parse_llama_bench(raw).measurements
+    except UnreadableResult as error:
+        raise ImportFailed(f"nothing to import: {error.what}", where=str(path), hint=hint) from None
+    if not measurements:
         raise ImportFailed("its tests have no speeds", where=str(path), hint=hint)
-    if _has(database, found[0].id):
-        return Imported(n_new=0, n_known=len(found))
+    if _has(database, measurements[0].id):
+        return Imported(n_new=0, n_known=len(measurements))
     name = f"{llama_bench.NAME}-{hashlib.sha256(raw).hexdigest()[:12]}.json"
     with _staged(database.runs) as stage:
         (stage / name).write_bytes(raw)
         _keep(stage, database)
-    return Imported(n_new=len(found), n_known=0)
+    return Imported(n_new=len(measurements), n_known=0)
 
 
 def _has(database: Database, ident: str) -> bool:

@@ -16,6 +16,7 @@ from pathlib import Path
 import apsw
 
 from orchestrator.progress import Progress
+from orchestrator.result.reading import UnreadableResult
 from orchestrator.result.store import rows
 from orchestrator.result.store.connection import migrate, transaction
 from orchestrator.result.store.documents import IMPORTED, SUFFIXES, Document, read
@@ -121,14 +122,11 @@ def _read(runs: Path, name: str) -> tuple[Document | None, str | None]:
     try:
         name.encode()
         return read(runs, name), None
-    except FileNotFoundError:
-        return None, None
     except UnicodeEncodeError:
         # A name that is no text cannot stand in the store.
         return None, None
-    except (OSError, ValueError, RecursionError) as error:
-        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
-        return None, reason[:1000].encode(errors="replace").decode()
+    except UnreadableResult as error:
+        return None, None if error.is_gone else error.what[:1000].encode(errors="replace").decode()
 
 
 def rebuild(connection: apsw.Connection, runs: Path, progress: Progress) -> None:

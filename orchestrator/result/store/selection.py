@@ -15,8 +15,7 @@ import re
 from collections.abc import Iterable
 
 from orchestrator.errors import UsageError
-from orchestrator.result.measured_result import utc
-from orchestrator.result.measurement import Measurement
+from orchestrator.result.measurement import Measurement, utc
 from orchestrator.result.store.database import Condition, Database
 from orchestrator.result.store.rows import FIGURES, number_of
 

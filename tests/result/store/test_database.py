@@ -18,9 +18,9 @@ import pytest
 
 from orchestrator.errors import UsageError, WorkspaceError
 from orchestrator.progress import Silent
-from orchestrator.result.measured_result import measurement
+from orchestrator.result import files
+from orchestrator.result.measurement import measurement_of
 from orchestrator.result.schema import Result
-from orchestrator.result.store import files as store
 from orchestrator.result.store.connection import FILE_NAME
 from orchestrator.result.store.database import opened
 from orchestrator.result.store.migrations import MIGRATIONS
@@ -30,7 +30,7 @@ from tests.result.varied import REAL, document, result, write
 SAVER = """
 import sys
 from pathlib import Path
-from orchestrator.result.store import files
+from orchestrator.result import files
 from orchestrator.workspace import Workspace
 from tests.result.varied import result
 
@@ -72,11 +72,11 @@ def test_a_measurement_comes_out_as_it_went_in(tmp_path: Path) -> None:
     part = {"experiment": "20261101-x", "kind": "sweep", "case": 2, "settings": {"run.n_threads": "4"}, "round": 3}
     made = [result(1), result(2, n_threads=4, part=part, noise=noise), result(3, dummy=True, status="failed")]
     for one in made:
-        store.save(one, _workspace(tmp_path))
+        files.save(one, _workspace(tmp_path))
     with opened(tmp_path / "runs", Silent()) as database:
         found = database.find()
         each = tuple(database.each())
-    wanted = tuple(measurement(one, path=str(tmp_path / "runs" / f"{one.id}.json")) for one in made)
+    wanted = tuple(measurement_of(one, path=str(tmp_path / "runs" / f"{one.id}.json")) for one in made)
     assert found == tuple(reversed(wanted))
     assert each == wanted
     assert wanted[1].disturbed == ("another process kept 0.9 CPUs busy",)
@@ -92,9 +92,10 @@ def test_a_machine_is_the_same_when_only_its_state_or_kernel_differs() -> None:
     busy = machine.model_copy(update={"load_average_1min": 7.0, "memory_available_bytes": 1, "kernel": "other"})
     other = machine.model_copy(update={"n_cpu": machine.n_cpu + 1})
     found = [
-        measurement(one.model_copy(update={"ran": one.ran.model_copy(update={"machine": it})})) for it in (busy, other)
+        measurement_of(one.model_copy(update={"ran": one.ran.model_copy(update={"machine": it})}))
+        for it in (busy, other)
     ]
-    assert [it.machine == measurement(one).machine for it in found] == [True, False]
+    assert [it.machine == measurement_of(one).machine for it in found] == [True, False]
     assert found[0].environment["kernel"] == "other"
 
 
@@ -209,7 +210,7 @@ def test_a_database_that_cannot_be_used_is_set_aside_and_made_again(tmp_path: Pa
 def test_a_run_is_saved_whatever_the_store_says(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     workspace = _workspace(tmp_path)
     (workspace.runs / FILE_NAME).mkdir(parents=True)
-    path = store.save(result(1), workspace)
+    path = files.save(result(1), workspace)
     assert Result.model_validate_json(path.read_bytes()).id == path.stem
     assert "the result is saved, but not yet in the store" in caplog.text
     told = Told()
@@ -242,7 +243,7 @@ def test_no_folder_of_runs_is_made_by_looking(tmp_path: Path) -> None:
 
 def test_rebuilding_gives_the_same_answers(tmp_path: Path) -> None:
     for number in range(30):
-        store.save(result(number, n_threads=1 + number % 3), _workspace(tmp_path))
+        files.save(result(number, n_threads=1 + number % 3), _workspace(tmp_path))
     runs = tmp_path / "runs"
     runs.joinpath("bad.json").write_text("{}")
     with opened(runs, Silent()) as database:
@@ -328,7 +329,7 @@ def _saver(runs: Path, first: int, count: int) -> subprocess.Popen[str]:
 def test_figures_that_have_no_column_are_kept(tmp_path: Path) -> None:
     from orchestrator.result.store.documents import as_document
 
-    one = replace(measurement(result(1)), id="other-1", figures={"wall_s": 1.5, "new_figure": 2.5}, path=None)
+    one = replace(measurement_of(result(1)), id="other-1", figures={"wall_s": 1.5, "new_figure": 2.5}, path=None)
     (tmp_path / "imported").mkdir()
     (tmp_path / "imported/other-1.json").write_text(json.dumps(as_document(one)))
     with opened(tmp_path, Silent()) as database:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from orchestrator.result.store.files import name_run, open_run
+from orchestrator.result.files import name_run, open_run
 from orchestrator.workspace import Workspace
 
 
