@@ -7,10 +7,10 @@ import json
 from pathlib import Path
 
 import pytest
-from orchestrator.result.measured_result import measurement
 
 from orchestrator.machine.facts import Machine, observe
 from orchestrator.machine.fingerprint import fingerprint
+from orchestrator.result.measurement import measurement_of
 from orchestrator.result.schema import Result
 from tests.machine.computers import CONTAINERS, TREES, changed
 
@@ -29,8 +29,8 @@ def test_a_result_of_before_is_of_the_same_machine_as_a_new_one() -> None:
     # The formula of the first versions.
     facts = [stored["architecture"], stored["cpu_model"], stored["n_cpu"], stored["n_cpu_online"], GIB_OF_STORED]
     old = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
-    assert fingerprint(result.ran.machine).digest == old == measurement(result).machine
-    assert measurement(result).machine_name == fingerprint(result.ran.machine).name
+    assert fingerprint(result.ran.machine).digest == old == measurement_of(result).machine
+    assert measurement_of(result).machine_name == fingerprint(result.ran.machine).name
 
 
 GIB_OF_STORED = -(-json.loads(STORED.read_bytes())["ran"]["machine"]["memory_bytes"] // 2**30)
