@@ -32,7 +32,7 @@ from pathlib import Path
 from orchestrator.cli.settings import Settings
 from orchestrator.model.dummy.plan import plan_like
 from orchestrator.model.dummy.write import write
-from orchestrator.model.gguf.source import FileSource
+from orchestrator.model.gguf.byte_source import FileSource
 from orchestrator.model.source.fetch import fetch
 from orchestrator.progress import Silent
 from orchestrator.recipe.load import load

@@ -33,8 +33,8 @@ from orchestrator.engine.build.inventory import BuildEntry, list_builds
 from orchestrator.engine.dialect import Dialect
 from orchestrator.machine import cpu
 from orchestrator.machine.memory import available
+from orchestrator.model.gguf.byte_source import FileSource
 from orchestrator.model.gguf.header import read_header
-from orchestrator.model.gguf.source import FileSource
 from orchestrator.model.memory.estimate import estimate
 from orchestrator.model.memory.settings import Settings, settings_of
 from orchestrator.model.memory.shape import shape_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from orchestrator.engine.source.get import obtain
+from orchestrator.engine.source.obtain import obtain
 from orchestrator.model.source.fetch import fetch
 from orchestrator.progress import Progress
 from orchestrator.recipe.loaded import LoadedRecipe

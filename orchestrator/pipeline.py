@@ -179,7 +179,7 @@ def _held(model: Model) -> Iterator[None]:
     if model.source != "dummy":
         yield
         return
-    from orchestrator.model.dummy.store import in_use  # as in `prepare`
+    from orchestrator.model.dummy.cache import in_use  # as in `prepare`
 
     with in_use(model.path):
         yield

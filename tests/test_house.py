@@ -36,12 +36,6 @@ UPWARD: Mapping[tuple[str, str], str] = {
 }
 # Folders, and modules beside folders, that import each other in a circle.
 CIRCLES: Mapping[frozenset[str], str] = {
-    frozenset(
-        {
-            *("model.check", "model.dummy", "model.gguf"),
-            *("model.source.fetch", "model.source.hub", "model.source.local", "model.source.opened"),
-        }
-    ): "to move: what `lcpp model inspect` shows, and the check of files",
     frozenset({"cli.settings", "cli.view"}): "to move: output as an object",
 }
 LONG: Mapping[str, str] = {

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from orchestrator.engine.build.build import Engine, build, dialect_of
 from orchestrator.engine.dialect import Dialect
-from orchestrator.engine.source.get import obtain
+from orchestrator.engine.source.obtain import obtain
 from orchestrator.progress import Progress
 from orchestrator.recipe.schema.recipe import EngineSpec, Program
 from orchestrator.workspace import Workspace

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from orchestrator.model.gguf.byte_source import FileSource
 from orchestrator.model.gguf.header import ArrayInfo, Header, read_elements, read_header
-from orchestrator.model.gguf.source import FileSource
 from tests import portable_model
 
 

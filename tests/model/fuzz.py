@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestrator.errors import ModelError
-from orchestrator.model.check.soundness import check_sound
 from orchestrator.model.gguf.header import ArrayInfo, read_elements, read_header
-from orchestrator.model.gguf.inspect import inspect
+from orchestrator.model.gguf.soundness import check_sound
 from orchestrator.model.gguf.summary import summarise
-from orchestrator.model.source.opened import Opened, OpenPart
+from orchestrator.model.inspection import inspect
+from orchestrator.model.source.open_model import Opened, OpenPart
 from tests.model.gguf_files import Entry, Gguf, kv_array, kv_number, kv_text, kv_texts, tiny_model
 from tests.model.sources import Bytes
 

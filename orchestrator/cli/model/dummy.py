@@ -62,7 +62,7 @@ def dummy(
     elif listing:
         _list_kept(settings, as_json)
     elif clear:
-        from orchestrator.model.dummy.store import clear as clear_all
+        from orchestrator.model.dummy.cache import clear as clear_all
 
         freed = clear_all(settings.workspace, settings.progress)
         click.echo(f'{{"freed_bytes": {freed}}}' if as_json else f"freed {freed / 2**20:,.0f} MiB")
@@ -76,7 +76,7 @@ def limit_bytes(environment: Mapping[str, str], limit_gib: float | None = None) 
     Raises:
         UsageError: it is no number above 0.
     """
-    from orchestrator.model.dummy.store import DEFAULT_LIMIT_BYTES
+    from orchestrator.model.dummy.cache import DEFAULT_LIMIT_BYTES
     from orchestrator.text.numbers import GIB
 
     told = environment.get(_LIMIT_VARIABLE)
@@ -108,7 +108,7 @@ def _make(settings: Settings, plan: Plan, output: Path | None, limit_gib: float 
     from orchestrator.model.dummy.make import make_dummy
 
     if output is not None:
-        from orchestrator.model.dummy.store import write_to
+        from orchestrator.model.dummy.cache import write_to
 
         write_to(plan, output, settings.progress)
         path, sha256 = output.absolute(), None
@@ -158,7 +158,7 @@ def _list_presets(as_json: bool) -> None:
 
 
 def _list_kept(settings: Settings, as_json: bool) -> None:
-    from orchestrator.model.dummy.store import list_kept
+    from orchestrator.model.dummy.cache import list_kept
 
     kept = list_kept(settings.workspace)
     if as_json:

@@ -13,7 +13,7 @@ from orchestrator.cli.settings import Settings
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from orchestrator.model.gguf.inspect import Inspection, Shape, Vocabulary
+    from orchestrator.model.inspection import Inspection, Shape, Vocabulary
 
 _SHOWN_CHARS = 120
 _SHOWN_VALUES = 8
@@ -32,8 +32,8 @@ def inspect(settings: Settings, model: str, as_json: bool, tensors: bool) -> Non
     hub only the header is fetched (some MB), by HTTP range; of a split model, the headers of all its files.
     """
     settings.json = as_json
-    from orchestrator.model.gguf.inspect import inspect as read
-    from orchestrator.model.source.opened import open_model
+    from orchestrator.model.inspection import inspect as read
+    from orchestrator.model.source.open_model import open_model
     from orchestrator.model.source.reference import parse_reference
 
     named = parse_reference(model, base=Path.cwd())

@@ -11,7 +11,7 @@ from orchestrator.cli.settings import Settings
 from orchestrator.errors import ModelError
 
 if TYPE_CHECKING:
-    from orchestrator.model.check.verify import Verification
+    from orchestrator.model.verify.verify import Verification
 
 _MARKS = {"sound": ("✓", "green"), "damaged": ("✗", "bold red"), "missing": ("✗", "bold red"), "other": ("≠", "yellow")}
 
@@ -29,8 +29,8 @@ def verify(settings: Settings, models: tuple[str, ...], repair: bool, as_json: b
     1: something is broken still.
     """
     settings.json = as_json
-    from orchestrator.model.check.verify import Verification, all_targets, targets_of, unfinished, verify
     from orchestrator.model.source.reference import parse_reference
+    from orchestrator.model.verify.verify import Verification, all_targets, targets_of, unfinished, verify
 
     workspace = settings.workspace
     if models:

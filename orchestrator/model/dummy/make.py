@@ -6,11 +6,11 @@ from pathlib import Path
 
 from orchestrator.errors import ModelError
 from orchestrator.model.check.verdict import judge
+from orchestrator.model.dummy.cache import DEFAULT_LIMIT_BYTES, keep
 from orchestrator.model.dummy.plan import Plan, plan_like
 from orchestrator.model.dummy.presets import preset_of_file, preset_plan
-from orchestrator.model.dummy.store import DEFAULT_LIMIT_BYTES, keep
 from orchestrator.model.source.fetch import Model
-from orchestrator.model.source.opened import open_model
+from orchestrator.model.source.open_model import open_model
 from orchestrator.progress import Progress
 from orchestrator.recipe.schema.recipe import HubModel, ModelSpec, PackageModel
 from orchestrator.workspace import Workspace

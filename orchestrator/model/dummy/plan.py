@@ -13,8 +13,8 @@ from orchestrator.errors import ModelError
 from orchestrator.model.dummy.blocks import check_type
 from orchestrator.model.dummy.mark import KEY, KEY_FORMAT, KEY_ORIGIN, NAME_PREFIX
 from orchestrator.model.dummy.metadata import ARRAY, INT32, STRING, Coding, Pair, read_pairs, truth, uint
+from orchestrator.model.gguf.byte_source import Source
 from orchestrator.model.gguf.header import DEFAULT_ALIGNMENT, Header, read_header
-from orchestrator.model.gguf.source import Source
 from orchestrator.model.gguf.types import tensor_types
 
 # Change it when the same plan is filled with other bytes: older dummies are then made anew.

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from orchestrator.errors import ModelError
 from orchestrator.model.dummy.metadata import FLOAT32, INT32, STRING, Coding, Pair, read_pairs
+from orchestrator.model.gguf.byte_source import FileSource
 from orchestrator.model.gguf.header import read_header
-from orchestrator.model.gguf.source import FileSource
 from orchestrator.workspace import Workspace
 
 _CONTROL, _UNUSED = 3, 5

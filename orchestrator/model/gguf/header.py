@@ -18,8 +18,8 @@ from types import MappingProxyType
 from typing import NoReturn
 
 from orchestrator.errors import ModelError
+from orchestrator.model.gguf.byte_source import Source
 from orchestrator.model.gguf.not_gguf import explain_not_gguf
-from orchestrator.model.gguf.source import Source
 from orchestrator.model.gguf.types import TensorType, tensor_types
 
 Scalar = str | int | float | bool

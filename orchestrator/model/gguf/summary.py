@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from orchestrator.model.gguf.byte_source import Source
 from orchestrator.model.gguf.header import ArrayInfo, Header, Scalar, read_elements
-from orchestrator.model.gguf.source import Source
 from orchestrator.model.gguf.types import file_type_name
 
 # Longer texts (templates, licences) are no facts to compare or to show.

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from orchestrator.machine import cpu
 from orchestrator.machine.memory import available
-from orchestrator.model.check import kept
+from orchestrator.model.check import facts_cache
 from orchestrator.model.memory.estimate import Estimate, estimate
-from orchestrator.model.memory.kept_shape import keep_shape, recall_shape
 from orchestrator.model.memory.settings import Settings, settings_of
 from orchestrator.model.memory.shape import Shape, shape_of
+from orchestrator.model.memory.shape_cache import load_shape, save_shape
 from orchestrator.model.memory.verdict import Fit, fit
-from orchestrator.model.source.opened import open_model
+from orchestrator.model.source.open_model import open_model
 from orchestrator.progress import Progress
 from orchestrator.recipe.schema.recipe import ModelSpec, OptionValue, Program, RunSpec
 from orchestrator.workspace import Workspace
@@ -63,11 +63,11 @@ def read_shape(spec: ModelSpec, workspace: Workspace, progress: Progress, *, bas
         paths = [part.path for part in opened.parts if part.path is not None]
         if len(paths) < len(opened.parts):
             return shape_of(opened.headers())
-        files = [kept.identity(path) for path in paths]
-        shape = recall_shape(files, workspace)
+        files = [facts_cache.identity(path) for path in paths]
+        shape = load_shape(files, workspace)
         if shape is None:
             shape = shape_of(opened.headers())
-            keep_shape(shape, files, workspace)
+            save_shape(shape, files, workspace)
         return shape
 
 

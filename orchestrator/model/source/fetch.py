@@ -8,7 +8,7 @@ from pathlib import Path
 from orchestrator.errors import ModelError
 from orchestrator.model.check.verdict import Verdict, judge
 from orchestrator.model.gguf.summary import HeaderSummary, merge
-from orchestrator.model.source.located import Located, Part
+from orchestrator.model.source.model_files import Located, Part
 from orchestrator.progress import Progress
 from orchestrator.recipe.schema.recipe import HubModel, ModelSpec, PackageModel
 from orchestrator.workspace import Workspace

@@ -6,8 +6,8 @@ import difflib
 from pathlib import Path
 
 from orchestrator.errors import ModelError
-from orchestrator.model.gguf.source import unreadable
-from orchestrator.model.source.located import Located, Part
+from orchestrator.model.gguf.byte_source import unreadable
+from orchestrator.model.source.model_files import Located, Part
 from orchestrator.model.source.split import part_names
 from orchestrator.progress import Progress
 from orchestrator.recipe.schema.recipe import PathModel

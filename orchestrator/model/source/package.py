@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from orchestrator import package_index
 from orchestrator.errors import ModelError
-from orchestrator.model.source.located import Located, Part
+from orchestrator.model.source.model_files import Located, Part
 from orchestrator.progress import Progress
 from orchestrator.recipe.schema.recipe import PackageModel
 from orchestrator.workspace import Workspace, disk_errors, lock

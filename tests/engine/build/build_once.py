@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from orchestrator.engine.build.build import build
-from orchestrator.engine.source.get import obtain
+from orchestrator.engine.source.obtain import obtain
 from orchestrator.progress import Silent
 from orchestrator.recipe.schema.recipe import EngineSpec
 from orchestrator.workspace import Workspace

@@ -16,7 +16,7 @@ import pytest
 from orchestrator import process
 from orchestrator.engine.build import manifest
 from orchestrator.engine.build.build import LOG, MARKER, Engine, build
-from orchestrator.engine.source.get import obtain
+from orchestrator.engine.source.obtain import obtain
 from orchestrator.errors import BuildError, ToolchainError
 from orchestrator.progress import Progress, Silent
 from orchestrator.recipe.schema.recipe import EngineSpec, Program

@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.engine.build import inventory
 from orchestrator.engine.build.build import build
-from orchestrator.engine.source.get import obtain
+from orchestrator.engine.source.obtain import obtain
 from orchestrator.errors import UsageError, WorkspaceError
 from orchestrator.progress import Silent
 from orchestrator.recipe.schema.recipe import EngineSpec

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from orchestrator.errors import ModelError
+from orchestrator.model.gguf.byte_source import FileSource
 from orchestrator.model.gguf.header import MAX_KEYS, ArrayInfo, Header, read_elements, read_header
-from orchestrator.model.gguf.source import FileSource
 from orchestrator.model.gguf.types import file_type_name, tensor_types
 from tests.model.gguf_files import (
     ARRAY,

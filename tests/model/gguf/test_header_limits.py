@@ -17,9 +17,9 @@ _PROGRAM = """
 import json, sys, time
 from pathlib import Path
 from orchestrator.errors import ModelError
-from orchestrator.model.gguf.inspect import inspect
-from orchestrator.model.source.opened import Opened, OpenPart
-from orchestrator.model.gguf.source import FileSource
+from orchestrator.model.inspection import inspect
+from orchestrator.model.source.open_model import Opened, OpenPart
+from orchestrator.model.gguf.byte_source import FileSource
 begin = time.process_time()
 try:
     with FileSource(Path(sys.argv[1])) as source:

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from orchestrator.errors import ModelError
 from orchestrator.machine.memory import Available
+from orchestrator.model.gguf.byte_source import FileSource
 from orchestrator.model.gguf.header import ArrayInfo, Header, read_header
-from orchestrator.model.gguf.source import FileSource
 from orchestrator.model.memory.eras import memory_era
 from orchestrator.model.memory.estimate import Estimate, estimate
 from orchestrator.model.memory.settings import Settings, settings_of

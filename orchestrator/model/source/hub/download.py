@@ -21,10 +21,10 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from orchestrator.errors import ModelError
-from orchestrator.model.check.verdict import hash_file
+from orchestrator.model.gguf.byte_source import hash_file
 from orchestrator.model.source.hub import errors as hub_errors
 from orchestrator.model.source.hub.metadata import COMMIT, SHA256, Remote, ask, check_promises, commit_of, in_cache
-from orchestrator.model.source.located import Located, Part
+from orchestrator.model.source.model_files import Located, Part
 from orchestrator.model.source.split import part_names
 from orchestrator.progress import Progress
 from orchestrator.recipe.schema.recipe import HubModel

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import ModelError, UsageError, WorkspaceError
-from orchestrator.model.dummy import store
+from orchestrator.model.dummy import cache
 from orchestrator.model.dummy.make import make_dummy, plan_of
 from orchestrator.model.dummy.mark import is_dummy
 from orchestrator.model.dummy.plan import Plan, plan_like
+from orchestrator.model.gguf.byte_source import FileSource
 from orchestrator.model.gguf.header import read_header
-from orchestrator.model.gguf.source import FileSource
 from orchestrator.recipe.schema.recipe import HubModel, PathModel
 from orchestrator.workspace import Workspace, lock
 from tests.model.gguf_files import tiny_model
@@ -35,7 +35,7 @@ def plan(name: str = "tiny.gguf", n_bytes: int = 3 * MIB) -> Plan:
 
 
 def names(workspace: Workspace) -> list[str]:
-    return [each.path.name for each in store.list_kept(workspace)]
+    return [each.path.name for each in cache.list_kept(workspace)]
 
 
 def age(path: Path, seconds: float) -> None:
@@ -67,36 +67,36 @@ def test_a_dummy_is_made_once_and_is_whole(workspace: Workspace) -> None:
 def test_the_ones_not_used_for_longest_go_first(workspace: Workspace) -> None:
     limit = 10 * MIB
     for back, name in ((300, "a"), (200, "b"), (100, "c")):
-        age(store.keep(plan(f"{name}.gguf"), workspace, Recorder(), limit_bytes=limit).path, back)
+        age(cache.keep(plan(f"{name}.gguf"), workspace, Recorder(), limit_bytes=limit).path, back)
     # "a" is asked for again, so "b" is the oldest.
-    store.keep(plan("a.gguf"), workspace, Recorder(), limit_bytes=limit)
+    cache.keep(plan("a.gguf"), workspace, Recorder(), limit_bytes=limit)
     progress = Recorder()
-    store.keep(plan("d.gguf"), workspace, progress, limit_bytes=limit)
+    cache.keep(plan("d.gguf"), workspace, progress, limit_bytes=limit)
     assert sorted(names(workspace)) == ["a-dummy.gguf", "c-dummy.gguf", "d-dummy.gguf"]
     assert progress.notes == ["removed b-dummy.gguf from the cache of dummies"]
 
 
 def test_a_dummy_in_use_is_passed_over(workspace: Workspace) -> None:
     limit = 7 * MIB
-    kept = store.keep(plan("a.gguf"), workspace, Recorder(), limit_bytes=limit)
+    kept = cache.keep(plan("a.gguf"), workspace, Recorder(), limit_bytes=limit)
     age(kept.path, 100)
-    with store.in_use(kept.path):
-        store.keep(plan("b.gguf"), workspace, Recorder(), limit_bytes=limit)
-        store.keep(plan("c.gguf"), workspace, Recorder(), limit_bytes=limit)
+    with cache.in_use(kept.path):
+        cache.keep(plan("b.gguf"), workspace, Recorder(), limit_bytes=limit)
+        cache.keep(plan("c.gguf"), workspace, Recorder(), limit_bytes=limit)
         assert sorted(names(workspace)) == ["a-dummy.gguf", "c-dummy.gguf"]
-        with store.in_use(store.list_kept(workspace)[0].path), pytest.raises(ModelError, match="in use"):
-            store.keep(plan("d.gguf"), workspace, Recorder(), limit_bytes=limit)
-        assert store.clear(workspace, Recorder()) > 3 * MIB
+        with cache.in_use(cache.list_kept(workspace)[0].path), pytest.raises(ModelError, match="in use"):
+            cache.keep(plan("d.gguf"), workspace, Recorder(), limit_bytes=limit)
+        assert cache.clear(workspace, Recorder()) > 3 * MIB
         assert names(workspace) == ["a-dummy.gguf"]
-    assert store.clear(workspace, Recorder()) > 3 * MIB
+    assert cache.clear(workspace, Recorder()) > 3 * MIB
     assert names(workspace) == []
-    with pytest.raises(ModelError, match="removed"), store.in_use(kept.path):
+    with pytest.raises(ModelError, match="removed"), cache.in_use(kept.path):
         pass
 
 
 def test_what_cannot_be_kept_is_refused_before_it_is_written(workspace: Workspace) -> None:
     with pytest.raises(ModelError) as caught:
-        store.keep(plan(), workspace, Recorder(), limit_bytes=2 * MIB)
+        cache.keep(plan(), workspace, Recorder(), limit_bytes=2 * MIB)
     assert caught.value.hint
     assert "LCPP_DUMMIES_GIB" in caught.value.hint
     assert names(workspace) == []
@@ -105,35 +105,35 @@ def test_what_cannot_be_kept_is_refused_before_it_is_written(workspace: Workspac
 def test_a_killed_maker_leaves_nothing(workspace: Workspace, tmp_path: Path) -> None:
     script = f"""
 import os, pathlib
-from orchestrator.model.dummy import store, write
+from orchestrator.model.dummy import cache, write
 from orchestrator.progress import Silent
 from orchestrator.workspace import Workspace
-from tests.model.dummy.test_store import plan
-store.write = lambda plan, path, progress: (path.write_bytes(b"part"), os._exit(9))
-store.keep(plan(), Workspace(vendor=pathlib.Path({str(workspace.vendor)!r}), runs=pathlib.Path(".")), Silent())
+from tests.model.dummy.test_cache import plan
+cache.write = lambda plan, path, progress: (path.write_bytes(b"part"), os._exit(9))
+cache.keep(plan(), Workspace(vendor=pathlib.Path({str(workspace.vendor)!r}), runs=pathlib.Path(".")), Silent())
 """
     done = subprocess.run([sys.executable, "-c", script], check=False, cwd=Path(__file__).parents[3])
     assert done.returncode == 9
     assert names(workspace) == []
-    assert list(store.folder(workspace).glob(".*.part-*"))
-    store.keep(plan("other.gguf"), workspace, Recorder())
-    assert not list(store.folder(workspace).glob(".*.part-*"))
+    assert list(cache.folder(workspace).glob(".*.part-*"))
+    cache.keep(plan("other.gguf"), workspace, Recorder())
+    assert not list(cache.folder(workspace).glob(".*.part-*"))
     assert names(workspace) == ["other-dummy.gguf"]
 
 
 def test_a_dummy_that_was_cut_short_is_made_again(workspace: Workspace) -> None:
-    kept = store.keep(plan(), workspace, Recorder())
+    kept = cache.keep(plan(), workspace, Recorder())
     os.truncate(kept.path, 1000)
-    assert store.keep(plan(), workspace, Recorder()).sha256 == kept.sha256
+    assert cache.keep(plan(), workspace, Recorder()).sha256 == kept.sha256
     assert kept.path.stat().st_size == plan().size_bytes
 
 
 def test_only_one_at_a_time_makes_dummies(workspace: Workspace) -> None:
-    store.folder(workspace).mkdir(parents=True)
+    cache.folder(workspace).mkdir(parents=True)
     with (
-        lock(store.folder(workspace) / "making", Recorder(), "a test"),
+        lock(cache.folder(workspace) / "making", Recorder(), "a test"),
         pytest.raises(WorkspaceError),
-        lock(store.folder(workspace) / "making", Recorder(), "a test", wait=False),
+        lock(cache.folder(workspace) / "making", Recorder(), "a test", wait=False),
     ):
         pass
 
@@ -141,13 +141,13 @@ def test_only_one_at_a_time_makes_dummies(workspace: Workspace) -> None:
 def test_a_dummy_elsewhere_needs_a_name_that_tells(workspace: Workspace, tmp_path: Path) -> None:
     for bad in ("model.gguf", "dummy.bin"):
         with pytest.raises(UsageError):
-            store.write_to(plan(), tmp_path / bad, Recorder())
+            cache.write_to(plan(), tmp_path / bad, Recorder())
     goal = tmp_path / "new" / "my-dummy.gguf"
-    store.write_to(plan(), goal, Recorder())
+    cache.write_to(plan(), goal, Recorder())
     assert goal.stat().st_size == plan().size_bytes
     assert [each.name for each in goal.parent.iterdir()] == [goal.name]
     with pytest.raises(UsageError, match="exists"):
-        store.write_to(plan(), goal, Recorder())
+        cache.write_to(plan(), goal, Recorder())
 
 
 def test_a_plan_comes_from_the_file_that_a_spec_names(workspace: Workspace, tmp_path: Path) -> None:

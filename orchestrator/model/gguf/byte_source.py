@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from pathlib import Path
@@ -9,6 +10,9 @@ from types import TracebackType
 from typing import Protocol
 
 from orchestrator.errors import ModelError
+from orchestrator.progress import Progress
+
+_HASHED_BYTES = 4 * 1024 * 1024
 
 
 class Source(Protocol):
@@ -88,3 +92,18 @@ def unreadable(path: Path, error: OSError) -> ModelError:
     }
     hint = hints.get(type(error), "check the disk and the path")
     return ModelError(f"the model file cannot be read: {reason}", where=str(path), hint=hint)
+
+
+def hash_file(path: Path, progress: Progress) -> str:
+    """The SHA-256 of a file in hex, telling `progress` the bytes as they are read."""
+    digest, done = hashlib.sha256(), 0
+    try:
+        total = path.stat().st_size
+        with path.open("rb", buffering=0) as file:
+            while chunk := file.read(_HASHED_BYTES):
+                digest.update(chunk)
+                done += len(chunk)
+                progress.advance(done, total, "SHA-256")
+    except OSError as error:
+        raise unreadable(path, error) from error
+    return digest.hexdigest()

@@ -12,8 +12,8 @@ import pytest
 
 from orchestrator.errors import ModelError
 from orchestrator.model.check import verdict
-from orchestrator.model.check.verify import all_targets, targets_of, verify
 from orchestrator.model.source.fetch import fetch
+from orchestrator.model.verify.verify import all_targets, targets_of, verify
 from orchestrator.recipe.schema.recipe import PackageModel, PathModel
 from orchestrator.workspace import Workspace
 from tests.model.gguf_files import tiny_model

@@ -14,10 +14,10 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from orchestrator.errors import LcppError, ModelError
-from orchestrator.model.check import kept, verdict
-from orchestrator.model.check.soundness import check_sound
+from orchestrator.model.check import facts_cache, verdict
+from orchestrator.model.gguf.byte_source import FileSource, unreadable
 from orchestrator.model.gguf.header import read_header
-from orchestrator.model.gguf.source import FileSource, unreadable
+from orchestrator.model.gguf.soundness import check_sound
 from orchestrator.model.source.hub.metadata import COMMIT, SHA256
 from orchestrator.model.source.split import part_names, split_name
 from orchestrator.piece import Piece
@@ -152,14 +152,14 @@ def _check(target: Target, workspace: Workspace, progress: Progress) -> FileRepo
         ]
         for compared, wanted, found in [each for each in expected if each[1] is not None]:
             if wanted != found:
-                kept.forget(target.path, workspace)
+                facts_cache.forget(target.path, workspace)
                 told = "the hub promised" if compared == "hub" else "when it was first checked it was"
                 return report("damaged", f"its content has changed: its hash is {found}, {told} {wanted}", size, sha256)
         if known is None:
             # What is sound now is what later checks compare with.
             verdict.judge(target.path, workspace, progress, sha256=sha256)
     except ModelError as error:
-        kept.forget(target.path, workspace)
+        facts_cache.forget(target.path, workspace)
         return report("damaged", error.what)
     for what, asked, is_so in (
         ("SHA-256", target.wanted_sha256, sha256),

@@ -11,13 +11,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from orchestrator.model.check.soundness import whats_unsound
 from orchestrator.model.dummy.mark import is_dummy
+from orchestrator.model.gguf.byte_source import Source
 from orchestrator.model.gguf.header import ArrayInfo, Header, Scalar, Value, read_elements
-from orchestrator.model.gguf.source import Source
+from orchestrator.model.gguf.soundness import whats_unsound
 from orchestrator.model.gguf.summary import adds_bos
 from orchestrator.model.gguf.types import file_type_name
-from orchestrator.model.source.opened import Opened
+from orchestrator.model.source.open_model import Opened
 from orchestrator.piece import Piece
 
 FORMAT_VERSION = 1

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import ModelError
-from orchestrator.model.check import kept
+from orchestrator.model.check import facts_cache
 from orchestrator.model.memory.check import read_shape
-from orchestrator.model.memory.kept_shape import keep_shape, recall_shape
 from orchestrator.model.memory.shape import Shape, shape_of
+from orchestrator.model.memory.shape_cache import load_shape, save_shape
 from orchestrator.recipe.schema.recipe import PathModel
 from orchestrator.workspace import Workspace
 from tests.model.model_shapes import SHAPES, header_of, write_shape
@@ -36,9 +36,9 @@ def _read(model: Path, workspace: Workspace) -> Shape:
 def test_what_is_kept_comes_back_equal(name: str, workspace: Workspace, tmp_path: Path) -> None:
     file = tmp_path / "any"
     file.touch()
-    shape, files = shape_of([header_of(SHAPES[name])]), [kept.identity(file)]
-    keep_shape(shape, files, workspace)
-    assert recall_shape(files, workspace) == shape
+    shape, files = shape_of([header_of(SHAPES[name])]), [facts_cache.identity(file)]
+    save_shape(shape, files, workspace)
+    assert load_shape(files, workspace) == shape
 
 
 def test_a_header_is_read_once(model: Path, workspace: Workspace) -> None:
@@ -48,7 +48,7 @@ def test_a_header_is_read_once(model: Path, workspace: Workspace) -> None:
         file.write(b"none")
     os.utime(model, ns=(info.st_atime_ns, info.st_mtime_ns))
     assert _read(model, workspace) == first, "by size, time and inode it is the same file"
-    kept.forget(model, workspace)
+    facts_cache.forget(model, workspace)
     with pytest.raises(ModelError):
         _read(model, workspace)
 

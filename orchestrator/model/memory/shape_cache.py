@@ -9,29 +9,29 @@ from types import MappingProxyType
 from typing import Any
 
 from orchestrator.errors import WorkspaceError
-from orchestrator.model.check import kept
+from orchestrator.model.check import facts_cache
 from orchestrator.model.memory.shape import Layer, Shape, Weight
 from orchestrator.workspace import Workspace
 
 
-def recall_shape(files: Sequence[kept.Identity], workspace: Workspace) -> Shape | None:
+def load_shape(files: Sequence[facts_cache.Identity], workspace: Workspace) -> Shape | None:
     """The shape of the model that these files make; None: it is not known yet."""
-    found = kept.recall("shapes", files, workspace)
-    if found is None:
+    facts = facts_cache.load("shapes", files, workspace)
+    if facts is None:
         return None
     try:
-        return _shape(found)
+        return _shape(facts)
     except (KeyError, TypeError):
         # Damaged: reading the header again mends it.
         return None
 
 
-def keep_shape(shape: Shape, files: Sequence[kept.Identity], workspace: Workspace) -> None:
+def save_shape(shape: Shape, files: Sequence[facts_cache.Identity], workspace: Workspace) -> None:
     """Keep it, where the disk lets us; `files` as they were before they were read."""
     plain = {field.name: getattr(shape, field.name) for field in fields(shape)}
     plain["layers"] = [{**vars(layer), "tensors": dict(layer.tensors)} for layer in shape.layers]
     with contextlib.suppress(WorkspaceError):
-        kept.keep("shapes", files, plain, workspace)
+        facts_cache.save("shapes", files, plain, workspace)
 
 
 def _shape(plain: Any) -> Shape:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from orchestrator.model.gguf.source import unreadable
+from orchestrator.model.gguf.byte_source import unreadable
 from orchestrator.workspace import Workspace, write_atomic
 
 Kind = Literal["verdicts", "shapes"]
@@ -36,7 +36,7 @@ def identity(path: Path) -> Identity:
     return [str(real), info.st_size, info.st_mtime_ns, info.st_ino]
 
 
-def recall(kind: Kind, files: Sequence[Identity], workspace: Workspace) -> Any | None:
+def load(kind: Kind, files: Sequence[Identity], workspace: Workspace) -> Any | None:
     """What was kept about just these files by this version, as JSON gives it back; None: nothing, or it is damaged."""
     try:
         record = json.loads(_place(kind, files[0], workspace).read_bytes())
@@ -47,8 +47,8 @@ def recall(kind: Kind, files: Sequence[Identity], workspace: Workspace) -> Any |
         return None
 
 
-def keep(kind: Kind, files: Sequence[Identity], found: object, workspace: Workspace) -> None:
-    """Keep what JSON can hold.
+def save(kind: Kind, files: Sequence[Identity], facts: object, workspace: Workspace) -> None:
+    """Keep facts that JSON can hold.
 
     Args:
         files: as they were before they were read: what has changed meanwhile is not recalled.
@@ -56,7 +56,7 @@ def keep(kind: Kind, files: Sequence[Identity], found: object, workspace: Worksp
     Raises:
         WorkspaceError: the disk refuses.
     """
-    record = {"format": _FORMATS[kind], "files": list(files), "found": found}
+    record = {"format": _FORMATS[kind], "files": list(files), "found": facts}
     write_atomic(_place(kind, files[0], workspace), json.dumps(record, separators=(",", ":")))
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.errors import ModelError
+from orchestrator.model.gguf.byte_source import FileSource, Source
 from orchestrator.model.gguf.header import Header, read_header
-from orchestrator.model.gguf.source import FileSource, Source
 from orchestrator.model.source.split import part_names
 from orchestrator.progress import Progress
 from orchestrator.recipe.schema.recipe import HubModel, ModelSpec, PackageModel

@@ -15,11 +15,11 @@ from click.testing import CliRunner
 from orchestrator.cli.main import cli
 from orchestrator.cli.settings import Settings
 from orchestrator.errors import ModelError
-from orchestrator.model.check.soundness import check_sound
 from orchestrator.model.gguf.header import read_header
-from orchestrator.model.gguf.inspect import inspect, json_schema
+from orchestrator.model.gguf.soundness import check_sound
+from orchestrator.model.inspection import inspect, json_schema
 from orchestrator.model.source.fetch import fetch
-from orchestrator.model.source.opened import Opened, OpenPart
+from orchestrator.model.source.open_model import Opened, OpenPart
 from orchestrator.recipe.schema.recipe import PathModel
 from orchestrator.workspace import Workspace
 from tests.model import fuzz

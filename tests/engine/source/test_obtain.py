@@ -16,7 +16,7 @@ import pytest
 from orchestrator import process
 from orchestrator.engine.source import git as engine_git
 from orchestrator.engine.source import upstream as table
-from orchestrator.engine.source.get import obtain
+from orchestrator.engine.source.obtain import obtain
 from orchestrator.errors import SourceError
 from orchestrator.progress import Silent
 from orchestrator.recipe.schema.recipe import EngineSpec
@@ -54,7 +54,7 @@ def test_a_checkout_is_used_again_without_git_or_network(
     shutil.rmtree(upstream.path / ".git")
     code = (
         "import sys\nfrom pathlib import Path\n"
-        "from orchestrator.engine.source.get import obtain\nfrom orchestrator.progress import Silent\n"
+        "from orchestrator.engine.source.obtain import obtain\nfrom orchestrator.progress import Silent\n"
         "from orchestrator.recipe.schema.recipe import EngineSpec\nfrom orchestrator.workspace import Workspace\n"
         f"w = Workspace(vendor=Path({str(workspace.vendor)!r}), runs=Path('/'))\n"
         f"for ref in ('b3700', {head!r}):\n"
