@@ -21,7 +21,7 @@ from orchestrator.engine.known import known_dialect
 from orchestrator.engine.setup import setup_engine
 from orchestrator.errors import LcppError, OutputLostError
 from orchestrator.machine.facts import Machine, observe
-from orchestrator.machine.limits import known
+from orchestrator.machine.limits.stored import stored_limits
 from orchestrator.model.dummy.mark import is_dummy
 from orchestrator.model.memory.check import MemoryCheck, check_memory, read_shape
 from orchestrator.model.memory.shape import Shape
@@ -246,7 +246,7 @@ def _once(
         prepared.memory.settings,
         record,
         measured,
-        known.known(workspace),
+        stored_limits(workspace),
         answers=said,
         history_kept=run.history == "keep",
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from orchestrator.machine.limits.known import MachineLimits, Name, ThreadLimits
+from orchestrator.machine.limits.stored import LimitName, MachineLimits, ThreadLimits
 from orchestrator.model.memory.settings import Settings
 from orchestrator.model.memory.shape import Shape
 from orchestrator.model.memory.work import Arithmetic, Span, Work, generated, prompt
@@ -23,7 +23,7 @@ _NEAR = 0.9
 _FEW = 0.05
 # Where F16 is converted to F32 before it is multiplied.
 _F16_IS_F32 = ("x86_64", "AMD64", "i686")
-_KINDS: Mapping[Arithmetic, Name] = {"int8": "int8", "f32": "f32", "f16": "f32", "bf16": "f32"}
+_KINDS: Mapping[Arithmetic, LimitName] = {"int8": "int8", "f32": "f32", "f16": "f32", "bf16": "f32"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +52,7 @@ def limits(
 
     Args:
         shape, settings: the model, and what the run asked for, as for its memory (`MemoryCheck`).
-        machine: what `limits.known.known` gave; None: not measured yet.
+        machine: what `stored_limits` gave; None: not measured yet.
         answers, history_kept: of a session; its answers may stand in one context, one behind the other.
     """
     missing: dict[str, str] = {}
@@ -210,7 +210,9 @@ def _of_batched(
     return generation, _stage([(0, fastest.n_prompt)], fastest.speed_pp, n_threads_batch, None, settings)
 
 
-def _of_machine(machine: MachineLimits | None, name: Name, n_threads: int | None) -> tuple[float | None, float | None]:
+def _of_machine(
+    machine: MachineLimits | None, name: LimitName, n_threads: int | None
+) -> tuple[float | None, float | None]:
     """The best of all numbers of threads, and that of `n_threads`, where just that was measured."""
     if machine is None:
         return None, None
@@ -219,7 +221,7 @@ def _of_machine(machine: MachineLimits | None, name: Name, n_threads: int | None
     return best, own
 
 
-def _unmeasured(machine: MachineLimits | None, name: Name) -> str:
+def _unmeasured(machine: MachineLimits | None, name: LimitName) -> str:
     return HOW_TO_MEASURE if machine is None else machine.missing.get(name, "it could not be measured on this machine")
 
 
@@ -263,7 +265,7 @@ def _mixed(work: Work, one: ThreadLimits) -> float | None:
 def _named(work: Work, machine: MachineLimits | None) -> str:
     """What the peak is of, for people: the kinds that make up more than a little."""
     kinds = {"int8": None if machine is None else machine.int8_kind, "f32": None}
-    counts: dict[Name, float] = {}
+    counts: dict[LimitName, float] = {}
     for kind, count in work.multiply_adds.items():
         counts[_KINDS[kind]] = counts.get(_KINDS[kind], 0.0) + count
     few = _FEW * sum(counts.values())

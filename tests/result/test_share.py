@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.machine.limits.known import MachineLimits
+from orchestrator.machine.limits.stored import MachineLimits
 from orchestrator.model.memory.settings import settings_of
 from orchestrator.model.memory.shape import shape_of
 from orchestrator.parse.record import BatchedTest, BenchTest, Coverage, Perplexity, Record, SystemInfo

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orchestrator.cli.settings import Settings
-from orchestrator.machine.limits.known import MachineLimits, Name, known
+from orchestrator.machine.limits.stored import LimitName, MachineLimits, stored_limits
 from orchestrator.workspace import Workspace
 
 _GIGA = 1e9
@@ -19,14 +19,14 @@ def measure_limits(settings: Settings) -> None:
         ToolchainError, WorkspaceError: it cannot be measured, or not be kept.
     """
     # Imported here: the doctor by itself measures nothing.
-    from orchestrator.machine.limits.known import keep
     from orchestrator.machine.limits.measure import measure
+    from orchestrator.machine.limits.stored import store_limits
     from orchestrator.noise.guard import Guard
 
     watch = Guard(max_wait_s=_MAX_WAIT_S)
     try:
         limits = measure(settings.workspace, settings.progress, watch=watch, environment=settings.environment)
-        if not keep(limits, settings.workspace):
+        if not store_limits(limits, settings.workspace):
             settings.progress.note("the machine was disturbed: the limits of an earlier, quiet measurement are kept")
     finally:
         settings.close()
@@ -34,10 +34,10 @@ def measure_limits(settings: Settings) -> None:
 
 def told(workspace: Workspace) -> tuple[str, str]:
     """What is known of this machine's limits, and what to do about it; empty when that is nothing."""
-    limits = known(workspace)
+    limits = stored_limits(workspace)
     if limits is None:
         return "not measured", "run `lcpp doctor --limits` on a quiet machine, to see in results how close runs come"
-    rows: list[tuple[Name, str, float]] = [
+    rows: list[tuple[LimitName, str, float]] = [
         ("memory", "reads {} GB/s", 1.0),
         ("int8", "int8 {} Gop/s", 2.0),
         ("f32", "f32 {} GFLOP/s", 2.0),
@@ -48,7 +48,7 @@ def told(workspace: Workspace) -> tuple[str, str]:
     return "\n".join(line for line in lines if line), _AGAIN if limits.disturbed else ""
 
 
-def _line(limits: MachineLimits, name: Name, form: str, factor: float) -> str:
+def _line(limits: MachineLimits, name: LimitName, form: str, factor: float) -> str:
     """The best of all numbers of threads, how the passes spread, and what one thread gives."""
     best = limits.best(name)
     rate = None if best is None else best.rate(name)

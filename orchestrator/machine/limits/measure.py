@@ -14,8 +14,8 @@ from orchestrator.machine.cores import cores
 from orchestrator.machine.counters import Counters
 from orchestrator.machine.cpu_cache import last_level_bytes
 from orchestrator.machine.limits import probe
-from orchestrator.machine.limits.known import MachineLimits, Rate, ThreadLimits
 from orchestrator.machine.limits.probe import Pass, Probe, ProbeOutput
+from orchestrator.machine.limits.stored import MachineLimits, Rate, ThreadLimits
 from orchestrator.machine.memory import available
 from orchestrator.progress import Progress
 from orchestrator.text.numbers import MIB, mib
@@ -69,26 +69,29 @@ def measure(
         WorkspaceError: the disk refuses.
     """
     effort = effort or ProbeEffort()
+    processor = cpu.read()
     program = probe.build(workspace, progress, environment)
-    n_cpu, cache = cores().n_at_once, last_level_bytes()
-    array, too_small = (effort.array_bytes, None) if effort.array_bytes else _array(cache, n_cpu)
+    n_cpu, cache_bytes, memory = cores().n_at_once, last_level_bytes(), available()
+    array_bytes, too_small = effort.array_bytes, None
+    if array_bytes is None:
+        array_bytes, too_small = array_size(cache_bytes, n_cpu, memory.usable_bytes)
     disturbed: list[str] = []
     threads: list[ThreadLimits] = []
     output = ProbeOutput(passes={})
     for n_threads in thread_counts(n_cpu):
         watch.wait_for_quiet(progress, n_threads=n_threads)
         progress.stage(f"measure memory and arithmetic, {_threads(n_threads)}")
-        passes, output, reason = _tries(program, progress, watch, effort, n_threads=n_threads, array_bytes=array)
+        passes, output, reason = _tries(program, progress, watch, effort, n_threads=n_threads, array_bytes=array_bytes)
         if reason is not None:
             disturbed.append(f"{_threads(n_threads)}: {reason}")
         threads.append(limits_of(n_threads, passes, memory_counts=too_small is None))
     return MachineLimits(
-        cpu_model=cpu.read().model,
+        cpu_model=processor.name or processor.model,
         architecture=platform.machine(),
         n_cpu=n_cpu,
-        memory_bytes=available().total_bytes,
-        cache_bytes=cache,
-        array_bytes=array,
+        memory_bytes=memory.total_bytes,
+        cache_bytes=cache_bytes,
+        array_bytes=array_bytes,
         compiler=program.compiler,
         flags=program.flags,
         int8_kind=output.kinds.get("int8"),
@@ -157,18 +160,17 @@ def _count(passes: Sequence[Pass]) -> int:
     return sum(single.cpu_share >= _RAN for single in passes)
 
 
-def _array(cache: int | None, n_cpu: int) -> tuple[int, str | None]:
-    """How much memory to read, and why that says nothing of memory, if it does not."""
-    free = available().usable_bytes
+def array_size(cache_bytes: int | None, n_cpu: int, free_bytes: int) -> tuple[int, str | None]:
+    """How many bytes to read, and why that says nothing of memory, if it does not. Pure."""
     # A CPU that does not tell may have a large cache.
-    wanted = max(_LEAST_ARRAY_BYTES, _TIMES_CACHE * (cache or 0))
-    array = min(wanted, max(free // _OF_FREE_MEMORY, n_cpu * MIB))
-    if cache is not None and array < _LEAST_TIMES_CACHE * cache:
-        return array, (
-            f"a measurement needs {mib(_LEAST_TIMES_CACHE * cache)} MiB, a quarter of what must be free, "
-            f"as the CPU's cache has {mib(cache)} MiB; {mib(free)} MiB are free"
+    wanted_bytes = max(_LEAST_ARRAY_BYTES, _TIMES_CACHE * (cache_bytes or 0))
+    array_bytes = min(wanted_bytes, max(free_bytes // _OF_FREE_MEMORY, n_cpu * MIB))
+    if cache_bytes is not None and array_bytes < _LEAST_TIMES_CACHE * cache_bytes:
+        return array_bytes, (
+            f"a measurement needs {mib(_LEAST_TIMES_CACHE * cache_bytes)} MiB, a quarter of what must be free, "
+            f"as the CPU's cache has {mib(cache_bytes)} MiB; {mib(free_bytes)} MiB are free"
         )
-    return array, None
+    return array_bytes, None
 
 
 def _missing(output: ProbeOutput, too_small: str | None) -> dict[str, str]:

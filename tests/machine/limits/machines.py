@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator.machine.limits.known import MachineLimits, Rate, ThreadLimits
+from orchestrator.machine.limits.stored import MachineLimits, Rate, ThreadLimits
 
 
 def rate(value: float, kernel: str = "read.in_order") -> Rate:

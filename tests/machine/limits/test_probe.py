@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import ToolchainError
-from orchestrator.machine.cpu_cache import last_level_bytes
 from orchestrator.machine.limits import probe
 from orchestrator.machine.limits.measure import ProbeEffort, limits_of, measure, thread_counts
 from orchestrator.machine.limits.probe import Pass, Probe
@@ -113,16 +112,3 @@ def test_this_machine_is_measured(workspace: Workspace) -> None:
     assert best.memory.best >= best.memory.median >= best.memory.lowest > 1e7
     assert (found.best("int8") is None) == ("int8" in found.missing)
     assert found.flags[0] == "-std=gnu11"
-
-
-def test_caches_that_cpus_share_count_once(tmp_path: Path) -> None:
-    for cpu, sharers in ((0, "0-1"), (1, "0-1"), (2, "2-3"), (3, "2-3")):
-        for index, level, kind, size in ((0, 1, "Data", "32K"), (1, 1, "Instruction", "32K"), (2, 3, "Unified", "8M")):
-            folder = tmp_path / f"sys/devices/system/cpu/cpu{cpu}/cache/index{index}"
-            folder.mkdir(parents=True)
-            listed = sharers if level == 3 else str(cpu)
-            for name, value in (("level", level), ("type", kind), ("size", size), ("shared_cpu_list", listed)):
-                (folder / name).write_text(f"{value}\n")
-    assert last_level_bytes(tmp_path, frozenset({0, 1})) == 8 * MIB
-    assert last_level_bytes(tmp_path, frozenset({0, 1, 2, 3})) == 16 * MIB
-    assert last_level_bytes(tmp_path / "nothing") is None

@@ -1,4 +1,4 @@
-"""What is known of this machine's limits: measured once, kept in the workspace."""
+"""What was measured of this machine's limits: once, and kept in the workspace."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -8,10 +8,11 @@ from pydantic import Field, ValidationError
 from orchestrator.machine.cores import cores
 from orchestrator.machine.facts import observe
 from orchestrator.machine.fingerprint import fingerprint
+from orchestrator.machine.kernel_files import ROOT
 from orchestrator.piece import Piece
 from orchestrator.workspace import Workspace, write_atomic
 
-Name = Literal["memory", "f32", "int8"]
+LimitName = Literal["memory", "f32", "int8"]
 
 _MAX_FILE_BYTES = 4 * 2**20
 
@@ -34,7 +35,7 @@ class ThreadLimits(Piece):
     f32: Rate | None
     int8: Rate | None
 
-    def rate(self, name: Name) -> Rate | None:
+    def rate(self, name: LimitName) -> Rate | None:
         """One of the three by its name."""
         return {"memory": self.memory, "f32": self.f32, "int8": self.int8}[name]
 
@@ -60,24 +61,24 @@ class MachineLimits(Piece):
         tuple[str, ...], Field(description="Why the figures may be too low; empty when it was quiet.")
     ] = ()
 
-    def best(self, name: Name) -> ThreadLimits | None:
+    def best(self, name: LimitName) -> ThreadLimits | None:
         """The number of threads that was best at `name`; None: not known of any."""
-        known = [(rate.best, limits) for limits in self.threads if (rate := limits.rate(name)) is not None]
-        return max(known, key=lambda pair: pair[0])[1] if known else None
+        rates = [(rate.best, limits) for limits in self.threads if (rate := limits.rate(name)) is not None]
+        return max(rates, key=lambda pair: pair[0])[1] if rates else None
 
     def with_threads(self, n_threads: int) -> ThreadLimits | None:
         """What was measured with just so many threads."""
         return next((limits for limits in self.threads if limits.n_threads == n_threads), None)
 
 
-def known_at(workspace: Workspace) -> Path:
+def limits_path(workspace: Workspace, root: Path = ROOT) -> Path:
     """Where the limits of this machine are kept: a container that allows fewer cores has limits of its own."""
-    return workspace.limits / f"machine-{fingerprint(observe()).digest}-{cores().n_at_once}.json"
+    return workspace.limits / f"machine-{fingerprint(observe(root)).digest}-{cores(root).n_at_once}.json"
 
 
-def known(workspace: Workspace) -> MachineLimits | None:
-    """The limits of this machine, if they were measured; None also when what was kept cannot be read."""
-    path = known_at(workspace)
+def stored_limits(workspace: Workspace, root: Path = ROOT) -> MachineLimits | None:
+    """The limits of this machine, if they were measured; None also when the file cannot be read."""
+    path = limits_path(workspace, root)
     try:
         if path.stat().st_size > _MAX_FILE_BYTES:
             return None
@@ -86,15 +87,15 @@ def known(workspace: Workspace) -> MachineLimits | None:
         return None
 
 
-def keep(limits: MachineLimits, workspace: Workspace) -> bool:
-    """Keep what was measured on this machine. False: an earlier measurement was not disturbed, this one was, and the
+def store_limits(limits: MachineLimits, workspace: Workspace, root: Path = ROOT) -> bool:
+    """Store what was measured on this machine. False: an earlier measurement was not disturbed, this one was, and the
     earlier one stays.
 
     Raises:
         WorkspaceError: the disk refuses.
     """
-    earlier = known(workspace)
+    earlier = stored_limits(workspace, root)
     if limits.disturbed and earlier is not None and not earlier.disturbed:
         return False
-    write_atomic(known_at(workspace), limits.model_dump_json(indent=1) + "\n")
+    write_atomic(limits_path(workspace, root), limits.model_dump_json(indent=1) + "\n")
     return True
