@@ -33,7 +33,7 @@ from typing import Any
 
 from orchestrator.cli.settings import Settings
 from orchestrator.drive.transcript import Transcript
-from orchestrator.experiment.adaptive import Compared, Effort, Side, compare_prepared
+from orchestrator.experiment.adaptive import Compared, Effort, Sides, compare_prepared
 from orchestrator.experiment.prepare import Preparing, prepare_one
 from orchestrator.experiment.runner import Surroundings, run_once
 from orchestrator.experiment.sides import sides
@@ -90,9 +90,7 @@ class Bench:
     def preparing(self) -> Preparing:
         return Preparing(dummy_limit_bytes=self.asked.dummy_gib * 2**30 if self.asked.dummy else None)
 
-    def pair(
-        self, of_a: tuple[str, ...] = (), of_b: tuple[str, ...] = ()
-    ) -> tuple[tuple[Side, Side], dict[int, Prepared]]:
+    def pair(self, of_a: tuple[str, ...] = (), of_b: tuple[str, ...] = ()) -> tuple[Sides, dict[int, Prepared]]:
         """A recipe's two sides, prepared."""
         both, _ = sides(self.asked.recipe, of_a, of_b, tuple(self.asked.set))
         return both, {i: prepare_one(side.loaded, self.surroundings, self.preparing) for i, side in enumerate(both)}
@@ -102,7 +100,7 @@ class Bench:
         effort = Effort(margin=self.asked.margin, budget_s=self.asked.budget, max_rounds=self.asked.rounds)
         return replace(effort, **changes)
 
-    def compare(self, both: tuple[Side, Side], prepared: Mapping[int, Prepared], effort: Effort, name: str) -> Compared:
+    def compare(self, both: Sides, prepared: Mapping[int, Prepared], effort: Effort, name: str) -> Compared:
         """Compare, and print a line."""
         begun = time.monotonic()
         made = compare_prepared(both, prepared, self.surroundings, self.preparing, effort, fresh=True)

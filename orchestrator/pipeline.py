@@ -35,7 +35,17 @@ from orchestrator.recipe.load import LoadedRecipe
 from orchestrator.recipe.schema.recipe import Program
 from orchestrator.result import answers, figures, files, memory_fit, outcome, share
 from orchestrator.result.differences import differences
-from orchestrator.result.schema import AnswerResult, Asked, Failure, Measured, ModelFacts, Part, Process, Ran, Result
+from orchestrator.result.schema import (
+    AnswerResult,
+    Asked,
+    ExperimentPart,
+    Failure,
+    Measured,
+    ModelFacts,
+    Process,
+    Ran,
+    Result,
+)
 from orchestrator.workspace import Workspace
 
 # A program that loses its last lines does so now and then, on a busy machine.
@@ -146,7 +156,7 @@ def execute(
     environment: Mapping[str, str],
     watch: Callable[[Command], OnOutput],
     on_turn: OnTurn | None = None,
-    part: Part | None = None,
+    part: ExperimentPart | None = None,
     guard: Guard | None = None,
     waited: Waited | None = None,
 ) -> Outcome:
@@ -191,7 +201,7 @@ def _once(
     environment: Mapping[str, str],
     watch: Callable[[Command], OnOutput],
     on_turn: OnTurn | None,
-    part: Part | None,
+    part: ExperimentPart | None,
     watched: Watched,
     notes: tuple[str, ...],
 ) -> Outcome:

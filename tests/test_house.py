@@ -44,7 +44,6 @@ LONG: Mapping[str, str] = {
     "drive.command:compose": _SPLIT,
     "drive.session:__init__": _SPLIT,
     "engine.build.build:build": _SPLIT,
-    "experiment.begin:begun": _SPLIT,
     "model.memory.settings:settings_of": _SPLIT,
     "model.memory.shape:shape_of": _SPLIT,
     "parse.parser:_read": _SPLIT,
@@ -54,8 +53,8 @@ LONG: Mapping[str, str] = {
 # Class names with several meanings.
 AMBIGUOUS: Mapping[str, str] = dict.fromkeys(
     (
-        *("Case", "Change", "Choice", "Drawn", "Generation", "History", "Limits", "Outcome", "Part", "Plan"),
-        *("Reference", "Remote", "Row", "Settings", "Shape", "Side", "Source", "Tensor", "Token"),
+        *("Choice", "Generation", "Outcome", "Part", "Plan", "Reference", "Remote"),
+        *("Settings", "Shape", "Source", "Tensor", "Token"),
     ),
     "to rename: point 6 of issue 11",
 )

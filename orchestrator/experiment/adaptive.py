@@ -10,7 +10,7 @@ from typing import Literal
 from orchestrator.errors import DriveError, LcppError
 from orchestrator.experiment.begin import OnAttempt, begun
 from orchestrator.experiment.order import one_round
-from orchestrator.experiment.plan import Kind, Plan
+from orchestrator.experiment.plan import ExperimentPlan, Kind
 from orchestrator.experiment.prepare import Preparing, prepare_one
 from orchestrator.experiment.runner import Runner, Surroundings
 from orchestrator.pipeline import Prepared
@@ -24,11 +24,14 @@ _NAMES = ("A", "B")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Side:
+class RecipeSide:
     """A or B: its recipe and the settings that set it apart."""
 
     loaded: LoadedRecipe
     settings: Mapping[str, str]
+
+
+Sides = tuple[RecipeSide, RecipeSide]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +61,7 @@ class Effort:
 class Compared:
     """The comparison and how it came to its end."""
 
-    plan: Plan
+    plan: ExperimentPlan
     comparison: Comparison
     ended: Ended
     n_rounds: int
@@ -66,7 +69,7 @@ class Compared:
 
 
 def compare_now(
-    sides: tuple[Side, Side],
+    sides: Sides,
     surroundings: Surroundings,
     preparing: Preparing,
     effort: Effort,
@@ -93,7 +96,7 @@ def compare_now(
 
 
 def compare_prepared(
-    sides: tuple[Side, Side],
+    sides: Sides,
     prepared: Mapping[int, Prepared],
     surroundings: Surroundings,
     preparing: Preparing,
@@ -122,7 +125,7 @@ def compare_prepared(
 class _Turns:
     """The rounds of one comparison."""
 
-    def __init__(self, runner: Runner, sides: tuple[Side, Side], surroundings: Surroundings, effort: Effort) -> None:
+    def __init__(self, runner: Runner, sides: Sides, surroundings: Surroundings, effort: Effort) -> None:
         self._runner = runner
         self._sides = sides
         self._progress = surroundings.progress
@@ -211,7 +214,7 @@ class _Turns:
         return "budget" if self._spent_s + next_s > self._effort.budget_s else None
 
 
-def _of_side(index: int, side: Side, error: LcppError) -> LcppError:
+def _of_side(index: int, side: RecipeSide, error: LcppError) -> LcppError:
     """The error, with the side that it is of."""
     apart = ", ".join(f"{key}={value}" for key, value in side.settings.items())
     error.what = f"{_NAMES[index]}{f' ({apart})' if apart else ''}: {error.what}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.experiment.order import Slot
-from orchestrator.experiment.plan import Plan
+from orchestrator.experiment.plan import ExperimentPlan
 from orchestrator.result.measurement import Measurement, measurement_of
 from orchestrator.result.reading import UnreadableResult, parse_result, read_bytes
 from orchestrator.result.schema import Failure, Result
@@ -42,7 +42,7 @@ def of(result: Result, path: Path) -> Attempt | None:
     )
 
 
-def of_plan(plan: Plan, workspace: Workspace) -> Iterator[Attempt]:
+def of_plan(plan: ExperimentPlan, workspace: Workspace) -> Iterator[Attempt]:
     """All attempts that the results on the disk tell of, oldest first."""
     needle = plan.id.encode()
     for path in sorted(workspace.runs.glob("*.json")):

@@ -9,7 +9,7 @@ from typing import Any
 from orchestrator.errors import Interrupted, LcppError
 from orchestrator.experiment import attempt, plan
 from orchestrator.experiment.attempt import Attempt
-from orchestrator.experiment.plan import Kind, Plan, PlannedCase
+from orchestrator.experiment.plan import ExperimentPlan, Kind, PlannedCase
 from orchestrator.experiment.prepare import runs_on
 from orchestrator.experiment.runner import Runner, Surroundings
 from orchestrator.machine.facts import observe
@@ -46,7 +46,6 @@ def begun(
         WorkspaceError: another process runs this experiment, or the disk refuses.
         Interrupted: Ctrl-C; says how to go on.
     """
-    first = recipes[0][1]
     cases = tuple(
         PlannedCase(
             settings=dict(apart),
@@ -55,45 +54,66 @@ def begun(
         )
         for index, (apart, loaded) in enumerate(recipes)
     )
-    said = {"repeat": repeat, "warmup": warmup, **settings}
-    key = plan.key_of(kind, str(first.path.absolute()), cases, said, observe())
-    name = first.recipe.name or first.path.stem
+    loaded = recipes[0][1]
+    of_command = {"repeat": repeat, "warmup": warmup, **settings}
+    key = plan.key_of(kind, str(loaded.path.absolute()), cases, of_command, observe())
     old = None if fresh else _to_go_on(key, cases, surroundings)
-    planned = old or Plan(
+    planned = old or _new(kind, key, loaded, cases, repeat=repeat, warmup=warmup)
+    planned = _with_failures(planned, cases, failed)
+    with _locked(planned, surroundings):
+        done = () if old is None else tuple(attempt.of_plan(planned, surroundings.workspace))
+        if old is not None:
+            surroundings.progress.note(
+                f"going on with what was begun at {_when(old)}: {len(done)} runs are done (--fresh begins anew)"
+            )
+        yield Runner(planned, prepared, surroundings, done, on_attempt)
+
+
+def _new(
+    kind: Kind, key: str, loaded: LoadedRecipe, cases: tuple[PlannedCase, ...], *, repeat: int | None, warmup: int
+) -> ExperimentPlan:
+    name = loaded.recipe.name or loaded.path.stem
+    return ExperimentPlan(
         id=plan.new_id(name, key),
         kind=kind,
         key=key,
         name=name,
-        recipe_file=str(first.path),
+        recipe_file=str(loaded.path),
         cases=cases,
         repeat=repeat,
         warmup=warmup,
         begun_at=plan.begun_at(),
     )
-    # What could not be prepared before may be possible now, and the other way round.
-    kept = tuple(one for one in planned.given_up if one.stage == "run" and one.case not in failed)
-    planned = planned.model_copy(update={"cases": cases, "given_up": kept})
-    for case, error in failed.items():
-        planned = plan.with_failure(planned, case, "prepare", error)
-    workspace = surroundings.workspace
-    with lock(plan.path_of(planned.id, workspace), surroundings.progress, "this experiment", wait=False):
-        plan.write(planned, workspace)
-        done = () if old is None else tuple(attempt.of_plan(planned, workspace))
-        if old is not None:
-            surroundings.progress.note(
-                f"going on with what was begun at {_when(old)}: {len(done)} runs are done (--fresh begins anew)"
-            )
+
+
+def _with_failures(
+    planned: ExperimentPlan, cases: tuple[PlannedCase, ...], failed: Mapping[int, LcppError]
+) -> ExperimentPlan:
+    """The plan with what could be prepared now: that may be more, or less, than an earlier call could."""
+    given_up = tuple(case for case in planned.given_up if case.stage == "run" and case.case not in failed)
+    planned = planned.model_copy(update={"cases": cases, "given_up": given_up})
+    for index, error in failed.items():
+        planned = plan.with_failure(planned, index, "prepare", error)
+    return planned
+
+
+@contextlib.contextmanager
+def _locked(planned: ExperimentPlan, surroundings: Surroundings) -> Iterator[None]:
+    """The journal, written, and ours alone; whoever interrupts is told how to go on."""
+    path = plan.path_of(planned.id, surroundings.workspace)
+    with lock(path, surroundings.progress, "this experiment", wait=False):
+        plan.write(planned, surroundings.workspace)
         try:
-            yield Runner(planned, prepared, surroundings, done, on_attempt)
+            yield
         except (KeyboardInterrupt, Interrupted) as error:
             raise Interrupted(
                 "interrupted; the runs that were finished are kept",
-                where=str(plan.path_of(planned.id, workspace)),
+                where=str(path),
                 hint="the same command goes on where it was; with --fresh it begins anew",
             ) from error
 
 
-def _to_go_on(key: str, cases: Sequence[PlannedCase], surroundings: Surroundings) -> Plan | None:
+def _to_go_on(key: str, cases: Sequence[PlannedCase], surroundings: Surroundings) -> ExperimentPlan | None:
     old = plan.unfinished(key, surroundings.workspace)
     if old is None:
         return None
@@ -106,5 +126,5 @@ def _to_go_on(key: str, cases: Sequence[PlannedCase], surroundings: Surroundings
     return old
 
 
-def _when(old: Plan) -> str:
+def _when(old: ExperimentPlan) -> str:
     return f"{old.begun_at[:19].replace('T', ' ')} UTC"

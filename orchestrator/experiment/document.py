@@ -54,28 +54,28 @@ def document(sweep: Sweep) -> SweepDocument:
 
 
 def _case(case: SweptCase) -> CaseDocument:
-    made = [one.measurement for one in case.attempts]
-    counting = [one for one in made if one.counts]
+    runs = [attempt.measurement for attempt in case.attempts]
+    counting = [run for run in runs if run.counts]
     # What people compare; all other figures are in the results.
     values = {
         figure.name: [run.figures[figure.name] for run in counting if figure.name in run.figures]
         for figure in shown_in("cases")
     }
     state: Literal["ok", "unexpected", "noisy", "failed"] = "ok"
-    if case.given_up is not None or (made and all(one.status == "failed" for one in made)):
+    if case.given_up is not None or (runs and all(run.status == "failed" for run in runs)):
         state = "failed"
-    elif any(one.status == "unexpected" for one in made):
+    elif any(run.status == "unexpected" for run in runs):
         state = "unexpected"
     elif not counting:
         state = "noisy"
-    last_failure = next((one.failure for one in reversed(case.attempts) if one.failure is not None), None)
+    last_failure = next((attempt.failure for attempt in reversed(case.attempts) if attempt.failure), None)
     return CaseDocument(
         case=case.index,
         settings=dict(case.settings),
         state=state,
         failure=case.given_up.failure if case.given_up is not None else last_failure if state == "failed" else None,
-        runs=tuple(one.id for one in counting),
-        left_out=tuple(one.id for one in made if not one.counts),
-        disturbed_by=tuple(dict.fromkeys(why for one in made for why in one.disturbed)),
+        runs=tuple(run.id for run in counting),
+        left_out=tuple(run.id for run in runs if not run.counts),
+        disturbed_by=tuple(dict.fromkeys(why for run in runs for why in run.disturbed)),
         figures={name: summarise(numbers) for name, numbers in values.items() if numbers},
     )

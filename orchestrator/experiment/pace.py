@@ -24,5 +24,5 @@ class Pace:
 
     def left_s(self, cases: Iterable[int]) -> float | None:
         """What runs of these cases (as often as they occur) will take."""
-        known = [self.of(case) for case in cases]
-        return None if None in known else sum(one for one in known if one is not None)
+        times_s = [self.of(case) for case in cases]
+        return None if None in times_s else sum(time_s for time_s in times_s if time_s is not None)

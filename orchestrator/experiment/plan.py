@@ -42,7 +42,7 @@ class GivenUp(Piece):
     failure: Failure
 
 
-class Plan(Piece):
+class ExperimentPlan(Piece):
     """What an experiment is to do, and which of its cases it has given up."""
 
     lcpp_experiment: Literal[1] = 1
@@ -60,7 +60,7 @@ class Plan(Piece):
 
     def failure_of(self, case: int) -> GivenUp | None:
         """Why a case was given up; None: it was not."""
-        return next((one for one in self.given_up if one.case == case), None)
+        return next((given_up for given_up in self.given_up if given_up.case == case), None)
 
     def label(self, case: int) -> str:
         """What people call a case: the settings that set it apart."""
@@ -72,7 +72,7 @@ def label(settings: Mapping[str, str]) -> str:
     return ", ".join(f"{key}={value}" for key, value in settings.items())
 
 
-def with_failure(plan: Plan, case: int, stage: Literal["prepare", "run"], error: LcppError) -> Plan:
+def with_failure(plan: ExperimentPlan, case: int, stage: Literal["prepare", "run"], error: LcppError) -> ExperimentPlan:
     """The plan with a case given up."""
     failure = Failure(what=error.what, where=error.where, hint=error.hint)
     return plan.model_copy(update={"given_up": (*plan.given_up, GivenUp(case=case, stage=stage, failure=failure))})
@@ -86,14 +86,14 @@ def key_of(
     Args:
         settings: what else of the command bears on its runs, such as repeat and warm-up.
     """
-    said = {
+    identity = {
         "kind": kind,
         "file": recipe_file,
         "cases": [(sorted(case.settings.items()), case.digest) for case in cases],
         "settings": dict(settings),
         "machine": [fingerprint(machine).digest, machine.cores_limit, machine.memory_limit_bytes, machine.kernel],
     }
-    return hashlib.sha256(json.dumps(said, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(identity, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 
 def folder(workspace: Workspace) -> Path:
@@ -117,23 +117,23 @@ def begun_at() -> str:
     return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="microseconds")
 
 
-def write(plan: Plan, workspace: Workspace) -> None:
+def write(plan: ExperimentPlan, workspace: Workspace) -> None:
     """Write the journal, whole or not at all."""
     write_atomic(path_of(plan.id, workspace), plan.model_dump_json(indent=1) + "\n")
 
 
-def unfinished(key: str, workspace: Workspace) -> Plan | None:
+def unfinished(key: str, workspace: Workspace) -> ExperimentPlan | None:
     """The newest experiment with this key that has not ended; what is not readable as a journal is none."""
-    found = []
+    plans = []
     for path in folder(workspace).glob(f"*-{key[:_KEY_DIGITS]}-????.json"):
         try:
             if path.stat().st_size > _MOST_BYTES:
                 continue
-            plan = Plan.model_validate_json(path.read_bytes())
+            plan = ExperimentPlan.model_validate_json(path.read_bytes())
         except (OSError, ValidationError):
             continue
         if plan.key == key and plan.id == path.stem:
-            found.append(plan)
-    newest = max(found, key=lambda plan: plan.begun_at, default=None)
+            plans.append(plan)
+    newest = max(plans, key=lambda plan: plan.begun_at, default=None)
     # An older one that was left open has been replaced by the newest.
     return None if newest is None or newest.ended else newest

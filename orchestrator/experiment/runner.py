@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -14,13 +15,13 @@ from orchestrator.experiment import attempt, plan
 from orchestrator.experiment.attempt import Attempt
 from orchestrator.experiment.order import Slot
 from orchestrator.experiment.pace import Pace
-from orchestrator.experiment.plan import Plan
+from orchestrator.experiment.plan import ExperimentPlan
 from orchestrator.noise.guard import Guard
 from orchestrator.pipeline import Outcome, Prepared, execute
 from orchestrator.progress import Progress, Silent
 from orchestrator.result.measurement import Measurement
 from orchestrator.result.registry import WALL
-from orchestrator.result.schema import Part
+from orchestrator.result.schema import ExperimentPart
 from orchestrator.workspace import Workspace
 
 # A run that was disturbed is made again so often, at once: its round's other runs are near in time then.
@@ -52,7 +53,7 @@ class Runner:
 
     def __init__(
         self,
-        planned: Plan,
+        planned: ExperimentPlan,
         prepared: Mapping[int, Prepared],
         surroundings: Surroundings,
         attempts: Iterable[Attempt] = (),
@@ -66,15 +67,15 @@ class Runner:
         self._on_attempt = on_attempt
         self._attempts: dict[Slot, list[Attempt]] = {}
         self._noisy_in_a_row = 0
-        self._told_at = -math.inf
-        for one in attempts:
-            self._attempts.setdefault(one.slot, []).append(one)
-            self.pace.add(one.slot.case, one.measurement.figures.get(WALL.name, 0.0))
+        self._noted_at = -math.inf
+        for earlier in attempts:
+            self._attempts.setdefault(earlier.slot, []).append(earlier)
+            self.pace.add(earlier.slot.case, earlier.measurement.figures.get(WALL.name, 0.0))
 
     @property
     def attempts(self) -> list[Attempt]:
         """All runs so far."""
-        return [one for made in self._attempts.values() for one in made]
+        return list(itertools.chain.from_iterable(self._attempts.values()))
 
     @property
     def cases(self) -> tuple[int, ...]:
@@ -88,17 +89,17 @@ class Runner:
 
     def measurements(self, case: int) -> list[Measurement]:
         """The runs of a case, in order, also those that do not count."""
-        return [one.measurement for one in self.attempts if one.slot.case == case]
+        return [run.measurement for run in self.attempts if run.slot.case == case]
 
     def wants(self, slot: Slot) -> bool:
         """Whether a slot needs a run: nothing that fills it has come, and there are tries left."""
         if slot.case not in self._prepared or self.plan.failure_of(slot.case) is not None:
             return False
-        made = self._attempts.get(slot, [])
+        tries = self._attempts.get(slot, [])
         # What failed and is not given up had lost its output, and has been tried several times.
-        if any(one.is_good or one.failure is not None for one in made):
+        if any(run.is_good or run.failure is not None for run in tries):
             return False
-        return len(made) < (1 if self.is_noisy else TRIES)
+        return len(tries) < (1 if self.is_noisy else TRIES)
 
     def fill(self, slot: Slot) -> None:
         """Run a slot's case until the slot is filled or nothing more can be done.
@@ -113,20 +114,20 @@ class Runner:
             begun = time.monotonic()
             self._try(slot)
             self.pace.add(slot.case, time.monotonic() - begun)
-        made = self._attempts.get(slot, [])
-        if any(one.is_good for one in made):
+        tries = self._attempts.get(slot, [])
+        if any(run.is_good for run in tries):
             self._noisy_in_a_row = 0
-        elif made and all(one.failure is None for one in made):
+        elif tries and all(run.failure is None for run in tries):
             self._noisy_in_a_row += 1
             if self._noisy_in_a_row == NOISY_IN_A_ROW:
-                why = "; ".join(made[-1].measurement.disturbed)
+                why = "; ".join(tries[-1].measurement.disturbed)
                 self._surroundings.progress.note(
                     f"the machine does not become quiet ({why}): disturbed runs are no longer repeated"
                 )
 
     def _try(self, slot: Slot) -> None:
         around = self._surroundings
-        part = Part(
+        part = ExperimentPart(
             experiment=self.plan.id,
             kind=self.plan.kind,
             case=slot.case,
@@ -136,10 +137,10 @@ class Runner:
         )
         if self.is_noisy and around.guard is not None:
             around = replace(around, guard=replace(around.guard, max_wait_s=0.0))
-        if time.monotonic() - self._told_at < _TELL_EVERY_S:
+        if time.monotonic() - self._noted_at < _TELL_EVERY_S:
             around = replace(around, progress=Silent())
         else:
-            around = replace(around, progress=_Noting(around.progress, self._told))
+            around = replace(around, progress=_Noting(around.progress, self._note_made))
         try:
             outcome = run_once(self._prepared[slot.case], around, part)
         except (Interrupted, WorkspaceError):
@@ -150,15 +151,15 @@ class Runner:
             return
         if isinstance(outcome.error, Interrupted):
             raise outcome.error
-        made = attempt.of(outcome.result, outcome.path)
-        if made is not None:
-            self._attempts.setdefault(slot, []).append(made)
-            self._on_attempt(made)
+        new = attempt.of(outcome.result, outcome.path)
+        if new is not None:
+            self._attempts.setdefault(slot, []).append(new)
+            self._on_attempt(new)
         if outcome.error is not None and not isinstance(outcome.error, OutputLostError):
             self._give_up(slot.case, outcome.error)
 
-    def _told(self) -> None:
-        self._told_at = time.monotonic()
+    def _note_made(self) -> None:
+        self._noted_at = time.monotonic()
 
     def _give_up(self, case: int, error: LcppError) -> None:
         self.errors[case] = error
@@ -166,7 +167,7 @@ class Runner:
         plan.write(self.plan, self._surroundings.workspace)
         self._surroundings.progress.note(f"{self.plan.label(case)} failed, and does not run again: {error.what}")
 
-    def end(self, how: str) -> Plan:
+    def end(self, how: str) -> ExperimentPlan:
         """The experiment is over: nothing is left to go on with."""
         self.plan = self.plan.model_copy(update={"ended": how})
         plan.write(self.plan, self._surroundings.workspace)
@@ -176,16 +177,16 @@ class Runner:
 class _Noting(Silent):
     """Passes on notes, and says that there was one."""
 
-    def __init__(self, progress: Progress, told: Callable[[], None]) -> None:
+    def __init__(self, progress: Progress, on_note: Callable[[], None]) -> None:
         self._progress = progress
-        self._told = told
+        self._on_note = on_note
 
     def note(self, text: str) -> None:
         self._progress.note(text)
-        self._told()
+        self._on_note()
 
 
-def run_once(prepared: Prepared, surroundings: Surroundings, part: Part | None = None) -> Outcome:
+def run_once(prepared: Prepared, surroundings: Surroundings, part: ExperimentPart | None = None) -> Outcome:
     """Wait for a quiet machine, then run, watched by the guard."""
     run, guard = prepared.loaded.recipe.run, surroundings.guard
     waited = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from orchestrator.experiment.adaptive import Compared, Effort, Side, compare_prepared
+from orchestrator.experiment.adaptive import Compared, Effort, RecipeSide, compare_prepared
 from orchestrator.experiment.begin import OnAttempt
 from orchestrator.experiment.prepare import Preparing, prepare_one
 from orchestrator.experiment.runner import Surroundings
@@ -26,7 +26,7 @@ def selftest(
         Interrupted: Ctrl-C.
     """
     prepared = prepare_one(loaded, surroundings, preparing)
-    side = Side(loaded=loaded, settings={})
+    side = RecipeSide(loaded=loaded, settings={})
     return compare_prepared(
         (side, side),
         {0: prepared, 1: prepared},

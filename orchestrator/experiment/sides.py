@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import UsageError
-from orchestrator.experiment.adaptive import Side
+from orchestrator.experiment.adaptive import RecipeSide, Sides
 from orchestrator.recipe.load import LoadedRecipe
 from orchestrator.recipe.matrix import Cases, load_cases
 from orchestrator.result.measurement import setting_text
@@ -17,9 +17,7 @@ from orchestrator.text.visible import shortened
 _SHOWN = 80
 
 
-def sides(
-    path: Path, of_a: Sequence[str], of_b: Sequence[str], common: Sequence[str] = ()
-) -> tuple[tuple[Side, Side], int]:
+def sides(path: Path, of_a: Sequence[str], of_b: Sequence[str], common: Sequence[str] = ()) -> tuple[Sides, int]:
     """A and B, and how many runs of each the recipe wants for warming up.
 
     Args:
@@ -29,32 +27,32 @@ def sides(
         RecipeError: the recipe or an override is wrong.
         UsageError: a side is more than one case.
     """
-    keys = tuple(dict.fromkeys(_key(one) for one in (*of_a, *of_b)))
+    keys = tuple(dict.fromkeys(_key(override) for override in (*of_a, *of_b)))
     cases = [load_cases(path, (*common, *own)) for own in (of_a, of_b)]
-    for name, one in zip("AB", cases, strict=True):
-        if len(one.cases) != 1:
+    for name, of_side in zip("AB", cases, strict=True):
+        if len(of_side.cases) != 1:
             raise UsageError(
-                f"{name} is {len(one.cases)} cases: the recipe has a matrix",
+                f"{name} is {len(of_side.cases)} cases: the recipe has a matrix",
                 where=str(path),
                 hint="set each key of the matrix with `-s`, or differently for both with `-a` and `-b`",
             )
-    a, b = (_side(one, keys, own) for one, own in zip(cases, (of_a, of_b), strict=True))
-    return (a, b), max(one.warmup for one in cases)
+    a, b = (_side(of_side, keys, own) for of_side, own in zip(cases, (of_a, of_b), strict=True))
+    return (a, b), max(of_side.warmup for of_side in cases)
 
 
-def _side(cases: Cases, keys: Sequence[str], own: Sequence[str]) -> Side:
+def _side(cases: Cases, keys: Sequence[str], own: Sequence[str]) -> RecipeSide:
     loaded = cases.cases[0].loaded
-    given = {_key(one): one.partition("=")[2] for one in own}
-    shown = {key: " ".join((given[key] if key in given else said(loaded, key)).split()) for key in keys}
+    given = {_key(override): override.partition("=")[2] for override in own}
+    shown = {key: " ".join((given[key] if key in given else value_text(loaded, key)).split()) for key in keys}
     settings = {key: shortened(line, _SHOWN) for key, line in shown.items()}
-    return Side(loaded=loaded, settings=settings)
+    return RecipeSide(loaded=loaded, settings=settings)
 
 
 def _key(override: str) -> str:
     return override.partition("=")[0]
 
 
-def said(loaded: LoadedRecipe, key: str) -> str:
+def value_text(loaded: LoadedRecipe, key: str) -> str:
     """What a recipe says at a key path, as people write it; `default` where it leaves that to the program."""
     value: Any = loaded.recipe.model_dump(mode="json")
     rest = key

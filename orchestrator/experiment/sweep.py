@@ -9,7 +9,7 @@ from orchestrator.errors import LcppError
 from orchestrator.experiment.attempt import Attempt
 from orchestrator.experiment.begin import OnAttempt, begun
 from orchestrator.experiment.order import Slot, all_rounds
-from orchestrator.experiment.plan import GivenUp, Plan
+from orchestrator.experiment.plan import ExperimentPlan, GivenUp
 from orchestrator.experiment.prepare import Preparing, prepare_all
 from orchestrator.experiment.runner import Runner, Surroundings
 from orchestrator.recipe.matrix import Cases
@@ -30,7 +30,7 @@ class SweptCase:
 class Sweep:
     """All cases after the sweep."""
 
-    plan: Plan
+    plan: ExperimentPlan
     cases: tuple[SweptCase, ...]
 
 
@@ -70,8 +70,8 @@ def sweep(
         _walk(runner, list(all_rounds(range(len(recipes)), repeat=cases.repeat, warmup=cases.warmup)), surroundings)
         plan = runner.end("done")
         by_case: dict[int, list[Attempt]] = {}
-        for one in runner.attempts:
-            by_case.setdefault(one.slot.case, []).append(one)
+        for attempt in runner.attempts:
+            by_case.setdefault(attempt.slot.case, []).append(attempt)
         return Sweep(
             plan=plan,
             cases=tuple(
@@ -87,24 +87,24 @@ def sweep(
 
 
 def _walk(runner: Runner, rounds: Sequence[Sequence[Slot]], surroundings: Surroundings) -> None:
-    slots = [slot for one in rounds for slot in one]
-    n_warmup = sum(1 for one in rounds if one and one[0].warmup)
+    all_slots = [slot for slots in rounds for slot in slots]
+    n_warmup = sum(1 for slots in rounds if slots and slots[0].warmup)
     n_done = 0
-    for one in rounds:
-        if not any(runner.wants(slot) for slot in one):
-            n_done += len(one)
+    for slots in rounds:
+        if not any(runner.wants(slot) for slot in slots):
+            n_done += len(slots)
             continue
-        first = one[0]
+        first = slots[0]
         what = (
             f"warm-up {first.round + 1} of {n_warmup}"
             if first.warmup
             else (f"round {first.round + 1} of {len(rounds) - n_warmup}")
         )
-        surroundings.progress.stage(f"{what}, {len(runner.cases)} cases" if len(one) > 1 else what)
-        for slot in one:
-            left_s = runner.pace.left_s(later.case for later in slots[n_done:] if runner.wants(later))
+        surroundings.progress.stage(f"{what}, {len(runner.cases)} cases" if len(slots) > 1 else what)
+        for slot in slots:
+            left_s = runner.pace.left_s(later.case for later in all_slots[n_done:] if runner.wants(later))
             left = "" if left_s is None else f"; about {duration(left_s)} left"
-            surroundings.progress.advance(n_done, len(slots), f"{runner.plan.label(slot.case)}{left}")
+            surroundings.progress.advance(n_done, len(all_slots), f"{runner.plan.label(slot.case)}{left}")
             runner.fill(slot)
             n_done += 1
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.report.verdicts import MARGIN, Change, change
+from orchestrator.report.verdicts import MARGIN, WordedVerdict, change
 from orchestrator.result.compare.statistics import Summary, summarise
 from orchestrator.result.limits import told
 from orchestrator.result.measurement import Measurement
@@ -68,7 +68,7 @@ class Point:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class HistoryRow:
     """A point of a history with all its rates. `n_runs`: those that count."""
 
     at: datetime.datetime
@@ -95,22 +95,22 @@ class Series:
         """Points of the history by date."""
         return max((len(points) for points in self.by_date.values()), default=0)
 
-    def dates(self) -> list[Row]:
+    def dates(self) -> list[HistoryRow]:
         """The history by date as a table, newest first."""
         return sorted(_table(self.by_date), key=lambda row: row.at, reverse=True)
 
-    def commits(self) -> list[Row]:
+    def commits(self) -> list[HistoryRow]:
         """The history by llama.cpp as a table, newest first."""
         return _table(self.by_commit)[::-1]
 
 
-def _table(history: Mapping[str, Sequence[Point]]) -> list[Row]:
+def _table(history: Mapping[str, Sequence[Point]]) -> list[HistoryRow]:
     found: dict[tuple[datetime.datetime, str], dict[str, Point]] = {}
     for rate, points in history.items():
         for point in points:
             found.setdefault((point.at, point.commit), {})[rate] = point
     return [
-        Row(
+        HistoryRow(
             at=at,
             commit=commit,
             spreads={rate: point.spread for rate, point in points.items() if point.spread is not None},
@@ -122,7 +122,7 @@ def _table(history: Mapping[str, Sequence[Point]]) -> list[Row]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class History:
+class RecipeHistory:
     """All series of one recipe on one machine."""
 
     name: str
@@ -132,7 +132,7 @@ class History:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Case:
+class MatrixCase:
     """One case of an experiment, with the spread of each rate."""
 
     index: int
@@ -140,7 +140,7 @@ class Case:
     runs: tuple[Run, ...]
     n_left_out: int
     spreads: Mapping[str, Summary]
-    change: Change | None
+    change: WordedVerdict | None
     failure: str = ""
 
 
@@ -152,7 +152,7 @@ class Matrix:
     name: str
     kind: str
     at: datetime.datetime
-    cases: tuple[Case, ...]
+    cases: tuple[MatrixCase, ...]
 
     @property
     def title(self) -> str:
@@ -176,7 +176,7 @@ class Latest:
     build: str
     spreads: Mapping[str, Summary]
     peak_bytes: float | None
-    change: Change | None
+    change: WordedVerdict | None
     n_runs: int
     newest: Run
     share: str
@@ -204,7 +204,7 @@ class Report:
     lcpp_version: str
     runs: tuple[Run, ...]
     n_older: int
-    histories: tuple[History, ...]
+    histories: tuple[RecipeHistory, ...]
     latest: tuple[Latest, ...]
     matrices: tuple[Matrix, ...]
     memory: tuple[MemoryRow, ...]
@@ -285,7 +285,7 @@ def name_of(run: Run) -> str:
     return build_name(run.measurement.commit, run.measurement.build_number)
 
 
-def _histories(runs: Sequence[Run]) -> tuple[History, ...]:
+def _histories(runs: Sequence[Run]) -> tuple[RecipeHistory, ...]:
     families: dict[tuple[str, str], list[Run]] = {}
     for run in runs:
         families.setdefault((run.measurement.name, run.measurement.machine), []).append(run)
@@ -298,7 +298,7 @@ def _histories(runs: Sequence[Run]) -> tuple[History, ...]:
         if known[machines[machine]] > 1:
             shown = f"{shown} ({machine[:8]})"
         title = name if len(machines) == 1 else f"{name} on {shown}"
-        found.append(History(name=name, machine=shown, title=title, series=_series(members)))
+        found.append(RecipeHistory(name=name, machine=shown, title=title, series=_series(members)))
     return tuple(found)
 
 
@@ -421,7 +421,7 @@ def _matrices(runs: Sequence[Run]) -> tuple[Matrix, ...]:
     return tuple(found)
 
 
-def _latest(history: History, series: Series) -> Latest:
+def _latest(history: RecipeHistory, series: Series) -> Latest:
     newest = next((run for run in series.runs if run.measurement.counts), series.runs[0])
     build = name_of(newest)
     now = [run for run in series.runs if name_of(run) == build]
@@ -459,11 +459,11 @@ def _spreads(runs: Sequence[Run]) -> dict[str, Summary]:
     return {name: summarise(values) for name in _rates() if (values := _values(runs, name))}
 
 
-def _case(index: int, runs: Sequence[Run], first: Sequence[Run]) -> Case:
+def _case(index: int, runs: Sequence[Run], first: Sequence[Run]) -> MatrixCase:
     settings = runs[0].measurement.case_settings
     counting = [run for run in runs if run.measurement.counts]
     failures = [run.result.failure.what for run in runs if run.result is not None and run.result.failure is not None]
-    return Case(
+    return MatrixCase(
         index=index,
         label=case_label(settings) or f"case {index + 1}",
         runs=tuple(runs),
@@ -474,7 +474,7 @@ def _case(index: int, runs: Sequence[Run], first: Sequence[Run]) -> Case:
     )
 
 
-def _memory(histories: Iterable[History]) -> tuple[MemoryRow, ...]:
+def _memory(histories: Iterable[RecipeHistory]) -> tuple[MemoryRow, ...]:
     rows = []
     for history in histories:
         for series in history.series:

@@ -32,7 +32,7 @@ _PLACE = Path(__file__).parent
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Plot:
+class _InlinePlot:
     """A plot in the page."""
 
     name: str
@@ -46,12 +46,12 @@ class _Plots:
 
     n_made: int = field(default=0)
 
-    def make(self, drawn: plots.Drawn) -> _Plot:
+    def make(self, drawn: plots.Plot) -> _InlinePlot:
         """An `<svg>` for the page."""
         self.n_made += 1
         name = f"plot-{self.n_made}"
         markup = svg.inline(plots.svg(drawn), name, drawn.title, drawn.description)
-        return _Plot(name=name, title=drawn.title, markup=Markup(markup))
+        return _InlinePlot(name=name, title=drawn.title, markup=Markup(markup))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,9 +112,9 @@ def render(report: Report) -> str:
     return whole
 
 
-def _plots(report: Report) -> dict[str, list[_Plot]]:
+def _plots(report: Report) -> dict[str, list[_InlinePlot]]:
     """By the heading under which they stand."""
-    make, made = _Plots(), dict[str, list[_Plot]]()
+    make, made = _Plots(), dict[str, list[_InlinePlot]]()
     worth = [one for one in report.histories if any(series.n_points > 1 for series in one.series)]
     for history in worth[:_MAX_HISTORIES]:
         here = made.setdefault(f"history {id(history)}", [])

@@ -18,7 +18,7 @@ from typing import Any, Literal
 import numpy as np
 
 from orchestrator.errors import UsageError
-from orchestrator.report.content import Case, History, Matrix, MemoryRow, Point, Series, ends, name_of
+from orchestrator.report.content import Matrix, MatrixCase, MemoryRow, Point, RecipeHistory, Series, ends, name_of
 from orchestrator.report.palette import LIGHT, MARKS, Palette
 from orchestrator.result.registry import FIGURES, Figure, shown_in
 from orchestrator.text.numbers import MIB
@@ -58,7 +58,7 @@ _LABEL_CHARACTERS = 56
 
 
 @dataclass(frozen=True, kw_only=True)
-class Drawn:
+class Plot:
     """A plot, and what it says in words.
 
     Args:
@@ -112,7 +112,7 @@ def _rc(palette: Palette) -> dict[str, dict[str, Any]]:
     }
 
 
-def draw_history(history: History, view: View, palette: Palette = LIGHT) -> Drawn:
+def draw_history(history: RecipeHistory, view: View, palette: Palette = LIGHT) -> Plot:
     """Each rate of a recipe over time, or by llama.cpp: the median of each group with its interval, and each run."""
     shown = [series for series in history.series if _points(series, view)][:MAX_SERIES]
     rates = [rate for rate in shown_in("histories") if any(_side(series, view).get(rate.name) for series in shown)]
@@ -144,14 +144,14 @@ def draw_history(history: History, view: View, palette: Palette = LIGHT) -> Draw
                 handles, labels = axes.get_legend_handles_labels()
                 figure.legend(handles, labels, loc="outside lower left", ncols=1)
     by = "over time" if view == "date" else "by llama.cpp"
-    return Drawn(
+    return Plot(
         figure=figure,
         title=visible(f"{history.title}: speed {by}"),
         description=visible(_told(history, shown, view)),
     )
 
 
-def draw_matrix(matrix: Matrix, rate: Figure, palette: Palette = LIGHT) -> Drawn:
+def draw_matrix(matrix: Matrix, rate: Figure, palette: Palette = LIGHT) -> Plot:
     """The cases of an experiment below each other: each run a dot, the median with its interval."""
     cases = [case for case in matrix.cases if rate.name in case.spreads][:MAX_ROWS]
     with _settings(palette):
@@ -162,14 +162,14 @@ def draw_matrix(matrix: Matrix, rate: Figure, palette: Palette = LIGHT) -> Drawn
         _rows(axes, len(cases))
         axes.set_title(f"{rate.label}, {rate.unit}")
     told = "; ".join(f"{case.label}: {case.spreads[rate.name].median:.2f}" for case in cases[:8])
-    return Drawn(
+    return Plot(
         figure=figure,
         title=visible(f"{matrix.title}: {rate.label}"),
         description=visible(f"Median tokens per second: {told}." + (" More in the table." if len(cases) > 8 else "")),
     )
 
 
-def draw_memory(rows: Sequence[MemoryRow], palette: Palette = LIGHT) -> Drawn:
+def draw_memory(rows: Sequence[MemoryRow], palette: Palette = LIGHT) -> Plot:
     """What memory was measured, as a bar, and what was estimated before, as a mark on it."""
     shown = rows[:MAX_ROWS]
     with _settings(palette):
@@ -205,10 +205,10 @@ def draw_memory(rows: Sequence[MemoryRow], palette: Palette = LIGHT) -> Drawn:
             figure.legend(handles, labels, loc="outside lower left", ncols=2)
     errors = [abs(error) for one in rows if (error := one.fit.part("peak").error_percent) is not None]
     told = f"The estimate of the peak was off by at most {max(errors):.1f} %." if errors else "No peak was measured."
-    return Drawn(figure=figure, title="memory: estimated and measured", description=told)
+    return Plot(figure=figure, title="memory: estimated and measured", description=told)
 
 
-def svg(drawn: Drawn, palette: Palette = LIGHT) -> str:
+def svg(drawn: Plot, palette: Palette = LIGHT) -> str:
     """The figure as matplotlib's own SVG document."""
     out = io.StringIO()
     with _settings(palette):
@@ -216,7 +216,7 @@ def svg(drawn: Drawn, palette: Palette = LIGHT) -> str:
     return out.getvalue()
 
 
-def png(drawn: Drawn, palette: Palette = LIGHT) -> bytes:
+def png(drawn: Plot, palette: Palette = LIGHT) -> bytes:
     """The figure as PNG, large enough for a page."""
     out = io.BytesIO()
     with _settings(palette):
@@ -277,7 +277,7 @@ def _series(
     )
 
 
-def _row(axes: Axes, row: int, case: Case, rate: str, palette: Palette) -> None:
+def _row(axes: Axes, row: int, case: MatrixCase, rate: str, palette: Palette) -> None:
     values = [
         run.measurement.figures[rate] for run in case.runs if run.measurement.counts and rate in run.measurement.figures
     ]
@@ -366,7 +366,7 @@ def _commits(shown: Sequence[Series]) -> list[str]:
     return list(found)[-MAX_COMMITS:]
 
 
-def _told(history: History, shown: Sequence[Series], view: View) -> str:
+def _told(history: RecipeHistory, shown: Sequence[Series], view: View) -> str:
     told = []
     for series in shown:
         for rate, points in _side(series, view).items():

@@ -13,8 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.report import words
-from orchestrator.report.content import History, Matrix, Report, ends
-from orchestrator.report.verdicts import Change
+from orchestrator.report.content import Matrix, RecipeHistory, Report, ends
+from orchestrator.report.verdicts import WordedVerdict
 from orchestrator.result.compare.statistics import Summary
 from orchestrator.result.registry import GENERATION, shown_in
 from orchestrator.text.visible import label as short_label
@@ -112,7 +112,7 @@ def _plotext() -> ModuleType | None:
     return cast(ModuleType, plotext)
 
 
-def _plot(history: History, console: Console, plotext: ModuleType) -> None:
+def _plot(history: RecipeHistory, console: Console, plotext: ModuleType) -> None:
     """The history of the main rate, a mark a median, with its interval; the groups in their order."""
     figure = plotext.figure
     figure.clear()
@@ -158,7 +158,7 @@ def _rate(one: Summary | None) -> str:
     return words.rate(one.median) + ("" if ends(one) is None else f"\n{words.interval(one)}")
 
 
-def _change(change: Change | None) -> Text:
+def _change(change: WordedVerdict | None) -> Text:
     return Text(words.NOTHING) if change is None else _text(change.words, _TONES.get(change.tone, ""))
 
 

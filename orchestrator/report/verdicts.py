@@ -12,13 +12,13 @@ from orchestrator.result.measurement import Measurement
 from orchestrator.result.registry import FIGURES
 from orchestrator.text.numbers import signed_percent
 
-__all__ = ["MARGIN", "Change", "change"]
+__all__ = ["MARGIN", "WordedVerdict", "change"]
 
 _TONES = {"faster": "ok", "less": "ok", "slower": "bad", "more": "bad"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Change:
+class WordedVerdict:
     """A verdict in words, and whether it is good news.
 
     tone: `ok`, `bad` or nothing.
@@ -28,7 +28,7 @@ class Change:
     tone: str = ""
 
 
-def change(before: Sequence[Measurement], after: Sequence[Measurement], allow: frozenset[str]) -> Change:
+def change(before: Sequence[Measurement], after: Sequence[Measurement], allow: frozenset[str]) -> WordedVerdict:
     """How `after` is against `before`, by the figure that decides, with the usual margin.
 
     Args:
@@ -37,14 +37,14 @@ def change(before: Sequence[Measurement], after: Sequence[Measurement], allow: f
     try:
         found = compare(before, after, margin=MARGIN, allow=allow)
     except IncomparableError:
-        return Change(words="not comparable: more than that differs")
+        return WordedVerdict(words="not comparable: more than that differs")
     main = found.main
     if main is None:
-        return Change(words="not measured on both sides")
+        return WordedVerdict(words="not measured on both sides")
     parts = [_words(main, found), *(_besides(figure) for figure in found.figures if figure.is_worse)]
     if found.text.state == "different":
         parts.append("another text")
-    return Change(words="; ".join(part for part in parts if part), tone=_TONES.get(main.verdict, ""))
+    return WordedVerdict(words="; ".join(part for part in parts if part), tone=_TONES.get(main.verdict, ""))
 
 
 def _words(main: FigureComparison, found: Comparison) -> str:

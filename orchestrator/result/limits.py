@@ -11,7 +11,7 @@ _GB = 1e9
 
 
 class GenerationLimits(Piece):
-    """Token generation, which waits for memory. A share is of 1; where it is None, `missing` of `Limits` says why."""
+    """Token generation, which waits for memory. A share is of 1; where it is None, `missing` of `limits` says why."""
 
     n_threads: int | None
     bytes_per_token: Annotated[
@@ -50,7 +50,7 @@ class PromptLimits(Piece):
     ]
 
 
-class Limits(Piece):
+class RunLimits(Piece):
     """A run beside its machine's limits, which `lcpp doctor --limits` measures."""
 
     generation: GenerationLimits
@@ -63,7 +63,7 @@ class Limits(Piece):
     notes: Annotated[tuple[str, ...], Field(description="What to know when reading the shares.")] = ()
 
 
-def told(limits: Limits) -> str:
+def told(limits: RunLimits) -> str:
     """One line for people, such as "62 % of this machine's memory bandwidth"; empty when there is nothing to say."""
     generation, prompt = limits.generation, limits.prompt
     parts = []

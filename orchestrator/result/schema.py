@@ -15,7 +15,7 @@ from orchestrator.parse.record import Record
 from orchestrator.piece import Piece
 from orchestrator.recipe.schema.recipe import Program, Recipe
 from orchestrator.result.differences import Difference
-from orchestrator.result.limits import Limits
+from orchestrator.result.limits import RunLimits
 from orchestrator.result.memory_fit import MemoryFit
 from orchestrator.result.registry import FIGURES
 
@@ -140,7 +140,7 @@ class Failure(Piece):
     hint: str | None
 
 
-class Part(Piece):
+class ExperimentPart(Piece):
     """Which part of an experiment a run is."""
 
     experiment: Annotated[str, Field(description="Id, shared by all its runs.")]
@@ -175,9 +175,9 @@ class Result(Piece):
     memory: Annotated[
         MemoryFit | None, Field(description="What memory was estimated before the run, beside what was measured.")
     ] = None
-    limits: Annotated[Limits | None, Field(description="How close it came to what the machine can do.")] = None
+    limits: Annotated[RunLimits | None, Field(description="How close it came to what the machine can do.")] = None
     noise: Annotated[Noise | None, Field(description="What disturbed the run.")] = None
-    part: Annotated[Part | None, Field(description="Of an experiment.")] = None
+    part: Annotated[ExperimentPart | None, Field(description="Of an experiment.")] = None
     dummy: Annotated[
         bool, Field(description="It ran on dummy weights: speed and memory are real, and there is no text.")
     ] = False

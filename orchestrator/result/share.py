@@ -10,7 +10,7 @@ from orchestrator.model.memory.settings import Settings
 from orchestrator.model.memory.shape import Shape
 from orchestrator.model.memory.work import Arithmetic, Span, Work, generated, prompt
 from orchestrator.parse.record import BatchedTest, BenchTest, Record
-from orchestrator.result.limits import GenerationLimits, Limits, PromptLimits
+from orchestrator.result.limits import GenerationLimits, PromptLimits, RunLimits
 from orchestrator.result.schema import AnswerResult, Measured
 from orchestrator.text.numbers import mib
 
@@ -47,7 +47,7 @@ def limits(
     *,
     answers: Sequence[AnswerResult] = (),
     history_kept: bool = False,
-) -> Limits:
+) -> RunLimits:
     """How close a run came to its machine's limits; `told` (result/limits.py) says it in words.
 
     Args:
@@ -59,7 +59,7 @@ def limits(
     generation_stage, prompt_stage = _stages(settings, record, measured, answers, history_kept)
     generation = _generation(shape, settings, generation_stage, machine, missing)
     processing = _prompt(shape, settings, prompt_stage, machine, missing)
-    return Limits(
+    return RunLimits(
         generation=generation,
         prompt=processing,
         cache_bytes=None if machine is None else machine.cache_bytes,

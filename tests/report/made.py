@@ -9,7 +9,7 @@ from pathlib import Path
 from orchestrator.noise.document import Noise
 from orchestrator.report.content import Report, Run, build_report
 from orchestrator.result.measurement import measurement_of
-from orchestrator.result.schema import Check, Failure, Part, Result
+from orchestrator.result.schema import Check, ExperimentPart, Failure, Result
 
 DATA = Path(__file__).parent / "data"
 BEGAN = datetime.datetime(2026, 9, 1, 8, tzinfo=datetime.timezone.utc)
@@ -38,7 +38,7 @@ def varied(
     at: datetime.datetime,
     build: tuple[int, str, float] = BUILDS[0],
     speed: float = 1.0,
-    part: Part | None = None,
+    part: ExperimentPart | None = None,
     n_threads: int | None = None,
     disturbed: tuple[str, ...] = (),
 ) -> Result:
@@ -101,7 +101,7 @@ def results(n: int) -> list[Result]:
             # Four cases, interleaved, in rounds.
             step = (number // 10) * 2 + kind - 6
             threads = 1 + step % 4
-            part = Part(
+            part = ExperimentPart(
                 experiment="sweep-1",
                 kind="sweep",
                 case=threads - 1,

@@ -24,7 +24,7 @@ from orchestrator.report import html as page
 from orchestrator.report.content import Report, Run, build_report
 from orchestrator.result.measurement import measurement_of
 from orchestrator.result.registry import GENERATION
-from orchestrator.result.schema import Check, Part, Result
+from orchestrator.result.schema import Check, ExperimentPart, Result
 from tests.report import made
 
 # Terminals obey these, and they turn the text around them.
@@ -66,7 +66,9 @@ def hostile_report(folder: Path) -> Report:
             made.real("smoke" if number < 4 else "session"),
             number,
             at=made.BEGAN,
-            part=Part(experiment="e", kind="sweep", case=number % 2, settings={"model.file": f"{bad}{number % 2}"}),
+            part=ExperimentPart(
+                experiment="e", kind="sweep", case=number % 2, settings={"model.file": f"{bad}{number % 2}"}
+            ),
         )
         ran = one.ran.model_copy(
             update={

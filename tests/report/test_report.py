@@ -8,7 +8,7 @@ from pathlib import Path
 
 from orchestrator.report.collect import collect
 from orchestrator.report.content import Run, build_report, ends
-from orchestrator.result.limits import GenerationLimits, Limits, PromptLimits
+from orchestrator.result.limits import GenerationLimits, PromptLimits, RunLimits
 from orchestrator.result.measurement import measurement_of
 from tests.report import made
 
@@ -130,7 +130,7 @@ def test_files_are_read_and_their_want_is_told(tmp_path: Path) -> None:
 
 
 def test_how_close_a_run_came_to_the_limit_is_told() -> None:
-    limits = Limits(
+    limits = RunLimits(
         generation=GenerationLimits(
             n_threads=2,
             bytes_per_token=97_000_000,

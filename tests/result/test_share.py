@@ -9,7 +9,7 @@ from orchestrator.model.memory.settings import settings_of
 from orchestrator.model.memory.shape import shape_of
 from orchestrator.parse.record import BatchedTest, BenchTest, Coverage, Perplexity, Record, SystemInfo
 from orchestrator.recipe.schema.recipe import RunSpec
-from orchestrator.result.limits import Limits, told
+from orchestrator.result.limits import RunLimits, told
 from orchestrator.result.schema import AnswerResult, Measured
 from orchestrator.result.share import HOW_TO_MEASURE, limits
 from tests.machine.limits.machines import machine
@@ -41,7 +41,7 @@ def _limits(
     model: str = "llama-3.1-8b",
     answers: tuple[AnswerResult, ...] = (),
     history_kept: bool = False,
-) -> Limits:
+) -> RunLimits:
     run = RunSpec(program="complete", prompt="hi", n_ctx=4096, n_predict=1)
     asked = settings_of(run, build=10000, program="llama-completion")
     shape = shape_of([header_of(SHAPES[model])])
@@ -194,4 +194,4 @@ def test_what_was_not_measured_keeps_its_reason() -> None:
 
 def test_it_survives_the_result_file() -> None:
     found = _limits(RECORD, _measured(), machine())
-    assert Limits.model_validate_json(found.model_dump_json()) == found
+    assert RunLimits.model_validate_json(found.model_dump_json()) == found
