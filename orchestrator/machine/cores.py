@@ -27,7 +27,7 @@ class Cores:
     @property
     def n_at_once(self) -> int:
         """So many threads can compute all the time: usable cores, or a control group's share rounded up."""
-        return self.n_usable if self.limit is None else math.ceil(self.limit.n_cores)
+        return n_at_once(self.n_usable, None if self.limit is None else self.limit.n_cores)
 
     @property
     def why(self) -> str:
@@ -50,6 +50,11 @@ def cores(root: Path = ROOT) -> Cores:
         n_usable=n_usable,
         limit=limit if limit is not None and limit.n_cores < n_usable else None,
     )
+
+
+def n_at_once(n_usable: int, limit: float | None) -> int:
+    """So many threads can compute all the time on `n_usable` CPUs with a limit of processor time, in cores. Pure."""
+    return n_usable if limit is None else max(1, min(n_usable, math.ceil(limit)))
 
 
 def _n_online(root: Path) -> int:

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from orchestrator.machine import counters, cpu
-from orchestrator.machine.cores import cores
+from orchestrator.machine.cores import cores, n_at_once
 from orchestrator.machine.cpu import CoreKind
 from orchestrator.machine.kernel_files import ROOT, field, text
 from orchestrator.machine.memory import available
@@ -34,6 +34,11 @@ class Machine(Piece):
     kernel: str
     architecture: str
     libc: str
+
+    @property
+    def n_at_once(self) -> int:
+        """So many threads can compute all the time."""
+        return n_at_once(self.n_cpu, self.cores_limit)
 
 
 def observe(root: Path = ROOT) -> Machine:

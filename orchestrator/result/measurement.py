@@ -161,6 +161,8 @@ def _environment(result: Result, engine: Manifest) -> dict[str, str]:
         "kernel": machine.kernel,
         "os": machine.os,
         "libc": machine.libc,
+        # The same machine in a container that allows less of it. Results of before do not say it.
+        **({} if machine.cores_limit is None else {"cores_limit": f"{machine.cores_limit:.4g}"}),
         "build.system": engine.build_system,
         "build.compiler": engine.compiler.cxx.version,
         "build.cpu_model": engine.cpu_model,

@@ -107,6 +107,14 @@ def test_a_container_without_a_name_space_sees_its_part_of_the_hierarchy(tmp_pat
     ]
 
 
+def test_a_path_that_is_not_below_what_is_mounted(tmp_path: Path) -> None:
+    """The process was moved: of its own group nothing is mounted, of the group at the top all is."""
+    mount = "36 31 0:31 /docker/abc /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory\n"
+    files = {"proc/self/cgroup": "12:memory:/other/group\n", "proc/self/mountinfo": mount}
+    root = plant(tmp_path, {**files, "sys/fs/cgroup/memory/memory.limit_in_bytes": f"{GIB}\n"})
+    assert [limit.limit_bytes for limit in memory_limits(root)] == [GIB]
+
+
 @pytest.mark.parametrize("tree", CONTAINERS)
 def test_where_the_mounts_are_not_told_they_are_where_they_always_are(tmp_path: Path, tree: str) -> None:
     root = changed(tree, tmp_path, {"proc/self/mountinfo": None})

@@ -89,6 +89,16 @@ def test_a_container_is_the_machine_that_it_runs_on() -> None:
     assert {digest(TREES / tree) for tree in CONTAINERS} == {digest(TREES / "xeon")}
 
 
+def test_a_comparison_names_what_a_container_allowed() -> None:
+    result = Result.model_validate_json(STORED.read_bytes())
+    machine = observe(TREES / "cgroup_v1")
+    ran = result.ran.model_copy(update={"machine": machine})
+    assert measurement_of(result.model_copy(update={"ran": ran})).environment["cores_limit"] == "1"
+    # Nothing is said where nothing limits: results of before are the same.
+    assert "cores_limit" not in measurement_of(result).environment
+    assert (result.ran.machine.n_at_once, machine.n_at_once) == (result.ran.machine.n_cpu, 1)
+
+
 def test_a_name_that_is_learned_later_changes_nothing() -> None:
     machine = observe(TREES / "raspberry_pi_4")
     renamed = machine.model_copy(update={"cpu_model": "4 × what it is called by then"})

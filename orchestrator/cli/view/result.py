@@ -80,7 +80,7 @@ def _figures(result: Result) -> Table:
         ("llama.cpp", f"{number}{(made.commit or made.fingerprint)[:12]}, {made.build_system}"),
         ("model", f"{ran.model.name or Path(ran.model.path).name}, {ran.model.file_type or 'type not said'}"),
         ("size", _size(result.record)),
-        ("CPU", f"{ran.machine.cpu_model or 'unknown'}, {ran.machine.n_cpu} usable"),
+        ("CPU", f"{ran.machine.cpu_model or 'unknown'}, {ran.machine.n_at_once} usable"),
         *((figure.label, _rate(figure, result)) for figure in FIGURES.values() if figure.shown == "histories"),
         ("of the limit", "" if result.limits is None else told(result.limits)),
         ("load", _ms(measured.load_ms)),
