@@ -99,12 +99,11 @@ def machine_findings(root: Path = Path("/")) -> list[Finding]:
     from orchestrator.machine import counters, cpu
     from orchestrator.machine.cores import cores
     from orchestrator.machine.jobs import compile_jobs
-    from orchestrator.machine.kernel_files import text
     from orchestrator.machine.memory import available
     from orchestrator.text.numbers import gib
 
     processor, can_compute, memory, jobs = cpu.read(root), cores(root), available(root), compile_jobs(root)
-    load_average, _ = counters.load(text(root / "proc/loadavg"))
+    load_average, _ = counters.load(root)
     cores_why = f": {can_compute.why}" if can_compute.n_at_once < can_compute.n_online else ""
     memory_why = f": {memory.why}" if memory.usable_bytes < memory.free_bytes else ""
     name = ", ".join(filter(None, (processor.board, processor.name))) or "unknown"

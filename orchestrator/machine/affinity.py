@@ -41,13 +41,13 @@ def check(cpus: Collection[int]) -> None:
     # Only trying it tells: a container may allow fewer CPUs than are online, `taskset lcpp` may be undone.
     try:
         os.sched_setaffinity(0, possible)
-        got = usable()
+        allowed = usable()
     except OSError:
         # None of them is there.
-        got = frozenset()
+        allowed = frozenset()
     finally:
         os.sched_setaffinity(0, before)
-    absent = sorted(set(cpus) - got)
+    absent = sorted(set(cpus) - allowed)
     if absent:
         raise DriveError(f"there is no CPU {ranges(absent)} that lcpp may use", where="run.cpus", hint=_hint(before))
 
@@ -63,5 +63,5 @@ def ranges(cpus: Iterable[int]) -> str:
     return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
 
 
-def _hint(there: frozenset[int]) -> str:
-    return f"name some of the CPUs {ranges(there)}" if there else "leave run.cpus out"
+def _hint(cpus: frozenset[int]) -> str:
+    return f"name some of the CPUs {ranges(cpus)}" if cpus else "leave run.cpus out"

@@ -106,9 +106,9 @@ def swapped_in_bytes(vmstat: str, page_bytes: int) -> int | None:
     return int(n_pages[1]) * page_bytes if n_pages else None
 
 
-def load(loadavg: str) -> tuple[float | None, int | None]:
-    """/proc/loadavg: the mean over a minute, and how many tasks run or want to, without the one that reads it."""
-    figures = _LOAD.match(loadavg)
+def load(root: Path = ROOT) -> tuple[float | None, int | None]:
+    """The load average of a minute, and how many tasks run or want to, without the one that reads it."""
+    figures = _LOAD.match(text(root / "proc/loadavg"))
     return (float(figures[1]), max(0, int(figures[2]) - 1)) if figures else (None, None)
 
 

@@ -54,14 +54,14 @@ class Load:
         if not busy_s and not any(after.cpus[cpu].idle_s > before.cpus[cpu].idle_s for cpu in both):
             # Figures that stand still are none.
             return cls()
-        there = (wanted.cpus & both) or both
+        own_cpus = (wanted.cpus & both) or both
         # lcpp's own part is small, wherever it ran.
-        there_s = math.fsum(busy[cpu] for cpu in there) - own_s
-        n_used = len(there) if wanted.n_threads is None else min(max(1, wanted.n_threads), len(there))
+        on_them_s = math.fsum(busy[cpu] for cpu in own_cpus) - own_s
+        n_used = len(own_cpus) if wanted.n_threads is None else min(max(1, wanted.n_threads), len(own_cpus))
         return cls(
             n_cpus=len(both),
             others_cpus=max(0.0, busy_s - own_s) / wall_s,
-            contended_cpus=max(0.0, there_s / wall_s - (len(there) - n_used)),
+            contended_cpus=max(0.0, on_them_s / wall_s - (len(own_cpus) - n_used)),
             steal_cpus=steal_s / wall_s,
             steal_share=steal_s / (steal_s + busy_s) if steal_s else 0.0,
         )

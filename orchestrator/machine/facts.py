@@ -44,7 +44,7 @@ class Machine(Piece):
 def observe(root: Path = ROOT) -> Machine:
     """Look at this machine, now."""
     processor, can_compute, memory = cpu.read(root), cores(root), available(root)
-    load_average, _ = counters.load(text(root / "proc/loadavg"))
+    load_average, _ = counters.load(root)
     return Machine(
         cpu_model=processor.name,
         core_kinds=processor.kinds,

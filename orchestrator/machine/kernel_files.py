@@ -38,8 +38,8 @@ def field(content: str, *names: str, separator: str = ":") -> str | None:
     nothing the next counts."""
     values: dict[str, str] = {}
     for line in content.splitlines():
-        name, there, value = line.partition(separator)
-        if there and value.strip():
+        name, _, value = line.partition(separator)
+        if value.strip():
             values.setdefault(name.strip(), value.strip())
     return next((values[name] for name in names if name in values), None)
 

@@ -25,7 +25,7 @@ def cached_share(paths: Sequence[Path]) -> float | None:
     """
     if not sys.platform.startswith("linux"):
         return None
-    seen = cached = 0.0
+    all_bytes = cached_bytes = 0.0
     for path in paths:
         try:
             share = _share(path)
@@ -34,9 +34,9 @@ def cached_share(paths: Sequence[Path]) -> float | None:
             return None
         if share is None:
             return None
-        seen += n_bytes
-        cached += share * n_bytes
-    return cached / seen if seen else None
+        all_bytes += n_bytes
+        cached_bytes += share * n_bytes
+    return cached_bytes / all_bytes if all_bytes else None
 
 
 def _share(path: Path) -> float | None:
@@ -65,15 +65,15 @@ def _share_of_mapping(descriptor: int, n_bytes: int) -> float | None:
         return None
     try:
         n_pages = -(-n_bytes // mmap.PAGESIZE)
-        there = ctypes.create_string_buffer(_STRETCH_PAGES)
-        seen = cached = 0
+        residency = ctypes.create_string_buffer(_STRETCH_PAGES)
+        n_looked_at = n_cached = 0
         for first in _stretches(n_pages):
             count = min(_STRETCH_PAGES, n_pages - first)
-            if libc.mincore(base + first * mmap.PAGESIZE, count * mmap.PAGESIZE, there):
+            if libc.mincore(base + first * mmap.PAGESIZE, count * mmap.PAGESIZE, residency):
                 return None
-            seen += count
-            cached += sum(page & 1 for page in there.raw[:count])
-        return cached / seen
+            n_looked_at += count
+            n_cached += sum(page & 1 for page in residency.raw[:count])
+        return n_cached / n_looked_at
     finally:
         libc.munmap(base, n_bytes)
 

@@ -17,7 +17,7 @@ from orchestrator.errors import ModelError
 from orchestrator.machine import counters, page_cache, threads
 from orchestrator.machine.counters import Counters
 from orchestrator.machine.cpu_load import Load, Wanted
-from orchestrator.machine.kernel_files import ROOT, text
+from orchestrator.machine.kernel_files import ROOT
 from orchestrator.model.source.split import part_names
 from orchestrator.noise.disturbance import RunFacts, Thresholds, busy, reasons
 from orchestrator.noise.document import Noise
@@ -148,7 +148,7 @@ class Watched:
     def __enter__(self) -> Watched:
         if not self._guard.enabled:
             return self
-        self._load = counters.load(text(self._guard.root / "proc/loadavg"))
+        self._load = counters.load(self._guard.root)
         self._cached = (page_cache.cached_share(self._model), None)
         if counters.frequency_mhz(self._guard.root, (0,)) is not None:
             # A program that has just started is not at full speed yet.

@@ -52,7 +52,7 @@ def test_no_limit_of_cores(tmp_path: Path, cpu_max: str) -> None:
 
 def test_a_limit_of_nothing_is_a_limit(tmp_path: Path) -> None:
     root = plant(tmp_path, {"proc/self/cgroup": "0::/box\n", "sys/fs/cgroup/box/memory.max": "0\n"})
-    assert memory_limits(root)[0].left_bytes == 0
+    assert (memory_limits(root)[0].used_bytes, memory_limits(root)[0].left_bytes) == (0, 0)
 
 
 def test_more_in_use_than_allowed_leaves_nothing(tmp_path: Path) -> None:
@@ -84,8 +84,14 @@ def test_a_container_with_a_name_space_of_its_own_sees_itself_as_the_root(tmp_pa
     assert limit is not None
     assert (limit.path, limit.n_cores, memory_limits(root)[0].limit_bytes) == ("/", 1, GIB)
     # A process that was put above what the name space shows.
-    plant(root, {"proc/self/cgroup": "0::/../../other\n"})
-    assert memory_limits(root)[0].path == "/"
+    plant(root, {"proc/self/cgroup": "0::/../other\n", "sys/fs/other/memory.max": "1\n", "sys/fs/memory.max": "1\n"})
+    assert [(limit.path, limit.limit_bytes) for limit in memory_limits(root)] == [("/", GIB)]
+
+
+@pytest.mark.parametrize("path", ["", "relative", "relative/path", "/" + "a/" * 3000])
+def test_a_path_that_is_none(tmp_path: Path, path: str) -> None:
+    root = plant(tmp_path, {"proc/self/cgroup": f"0::{path}\n", "sys/fs/cgroup/memory.max": "1\n"})
+    assert memory_limits(root) == ()
 
 
 def test_a_container_without_a_name_space_sees_its_part_of_the_hierarchy(tmp_path: Path) -> None:

@@ -39,14 +39,22 @@ def test_no_cpu_times(stat: str) -> None:
     assert counters.cpu_times(stat, 100) == {}
 
 
-def test_pressure_swap_and_load() -> None:
+def test_pressure_and_swap() -> None:
     assert counters.pressure_s(PRESSURE) == pytest.approx(182.253839)
     assert counters.pressure_s("full avg10=0.00 avg60=0.00 avg300=0.00 total=5\n") is None
     assert counters.swapped_in_bytes("pgpgin 5\npswpin 3\npswpout 0\n", 4096) == 12288
     assert counters.swapped_in_bytes("pgpgin 5\n", 4096) is None
+
+
+def test_load(tmp_path: Path) -> None:
+    assert counters.load(tmp_path) == (None, None)
+    write(tmp_path, "proc/loadavg", "2.31 1.70 1.06 3/95 20706\n")
     # The reader itself is one of those that run.
-    assert counters.load("2.31 1.70 1.06 3/95 20706\n") == (2.31, 2)
-    assert counters.load("2.31 nonsense") == (None, None)
+    assert counters.load(tmp_path) == (2.31, 2)
+    write(tmp_path, "proc/loadavg", "0.00 0.00 0.00 0/95 20706\n")
+    assert counters.load(tmp_path) == (0, 0)
+    write(tmp_path, "proc/loadavg", "2.31 nonsense")
+    assert counters.load(tmp_path) == (None, None)
 
 
 def write(root: Path, path: str, text: str) -> None:
