@@ -30,16 +30,19 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from orchestrator.engine.build.build import dialect_of_build
 from orchestrator.engine.build.inventory import BuildEntry, list_builds
-from orchestrator.engine.dialect import Dialect
+from orchestrator.eras.dialect import Dialect
 from orchestrator.machine import cpu
 from orchestrator.machine.memory import available
 from orchestrator.model.gguf.byte_source import FileSource
 from orchestrator.model.gguf.header import read_header
 from orchestrator.model.memory.estimate import estimate
-from orchestrator.model.memory.settings import Settings, settings_of
+from orchestrator.model.memory.settings import MemorySettings, memory_settings
 from orchestrator.model.memory.shape import shape_of
 from orchestrator.model.memory.verdict import judge
 from orchestrator.parse.parser import parse_log
+from orchestrator.programs import interactive
+from orchestrator.programs.all_programs import program_for
+from orchestrator.programs.plan.make import plan
 from orchestrator.recipe.schema.recipe import Program, RunSpec
 from orchestrator.result.memory_fit import MemoryFit, compare
 from orchestrator.workspace import Workspace
@@ -148,8 +151,8 @@ def _builds(workspace: Workspace, keys: Sequence[str] | None) -> Iterator[Build]
         if made is None:
             continue
         dialect = dialect_of_build(entry.directory, made)
-        name = dialect.program_for("complete")
-        file = dialect.file_name(name)
+        completion = program_for("complete", dialect)
+        name, file = completion.NAME, completion.FILE.at(dialect.build)
         program = entry.directory / "bin" / str(file)
         if not program.exists():
             program = entry.directory / "tree" / made.programs[name].file
@@ -180,28 +183,18 @@ def _measure(
         yield Row(shape=label, build=build.label, n_ctx=n_ctx, cache=cache, flash_attn=flash_attn, fit=fit)
 
 
-def _settings(build: Build, n_ctx: int, cache: str, flash_attn: bool) -> Settings:
+def _settings(build: Build, n_ctx: int, cache: str, flash_attn: bool) -> MemorySettings:
     run = RunSpec(program="complete", prompt=PROMPT, n_ctx=n_ctx, n_predict=1)
-    settings = settings_of(
-        run,
-        build=build.dialect.build,
-        program=build.name,
-        prompt_bytes=len(PROMPT),
-        repack=build.repack,
-        cpu=cpu.read().features,
-    )
+    settings = memory_settings(plan(run, build.dialect, prompt=PROMPT), repack=build.repack, cpu=cpu.read().features)
     # llama.cpp quantizes the V cache only with flash attention.
     return replace(settings, type_k=cache, type_v=cache if flash_attn else "f16", flash_attn=flash_attn)
 
 
-def _run(build: Build, file: Path, settings: Settings, scratch: Path) -> tuple[bytes, int]:
+def _run(build: Build, file: Path, settings: MemorySettings, scratch: Path) -> tuple[bytes, int]:
     """The program's whole output, and its peak in bytes."""
     argv = [str(build.program), "-m", str(file), "-p", PROMPT, "-n", "1", "-c", str(settings.n_ctx)]
-    argv += ["-ctk", settings.type_k, "-ctv", settings.type_v, *build.dialect.complete_flags]
-    if build.dialect.build >= 6325:
-        argv += ["-fa", _on(settings.flash_attn)]
-    elif settings.flash_attn:
-        argv.append("-fa")
+    argv += ["-ctk", settings.type_k, "-ctv", settings.type_v, *interactive.FLAGS.at(build.dialect.build)]
+    argv += interactive.spell("flash_attn", _on(settings.flash_attn), build.dialect.build) or ()
     with subprocess.Popen(
         argv, cwd=scratch, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     ) as process:

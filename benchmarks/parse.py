@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from orchestrator.engine.dialect import Layout
+from orchestrator.parse.layout import Layout
 from orchestrator.parse.parser import parse_run
 
 CORPUS = Path(__file__).parents[1] / "tests/data/transcripts"

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import orchestrator
-from orchestrator.drive.command import Command, check, compose
-from orchestrator.drive.conversation import check_session, compose_session
-from orchestrator.drive.dialogue import Dialogue, OnTurn
-from orchestrator.drive.notes import without
+from orchestrator.drive.command import Command, compose
+from orchestrator.drive.dialogue import Dialogue, Exchange, OnTurn
 from orchestrator.drive.session import Limits, OnOutput, Session
 from orchestrator.drive.transcript import Transcript
 from orchestrator.engine.build.build import Engine
-from orchestrator.engine.dialect import Dialect
 from orchestrator.engine.known import known_dialect
 from orchestrator.engine.setup import setup_engine
 from orchestrator.errors import LcppError, OutputLostError
@@ -28,24 +26,15 @@ from orchestrator.model.memory.shape import Shape
 from orchestrator.model.memory.verdict import refuse
 from orchestrator.model.source.fetch import Model, fetch
 from orchestrator.noise.guard import Guard, Waited, Watched
-from orchestrator.parse.parser import parse_run
-from orchestrator.parse.record import Record
+from orchestrator.programs.plan.kinds import RunPlan, SessionPlan
+from orchestrator.programs.plan.make import outline, plan
 from orchestrator.progress import Progress
 from orchestrator.recipe.load import LoadedRecipe
-from orchestrator.recipe.schema.recipe import Program
-from orchestrator.result import answers, figures, files, memory_fit, outcome, share
+from orchestrator.result import expectations, files, memory_fit
 from orchestrator.result.differences import differences
-from orchestrator.result.schema import (
-    AnswerResult,
-    Asked,
-    ExperimentPart,
-    Failure,
-    Measured,
-    ModelFacts,
-    Process,
-    Ran,
-    Result,
-)
+from orchestrator.result.run import share
+from orchestrator.result.run.read import Reading, read, without_text
+from orchestrator.result.schema import Asked, ExperimentPart, Failure, ModelFacts, Process, Ran, Result
 from orchestrator.workspace import Workspace
 
 # A program that loses its last lines does so now and then, on a busy machine.
@@ -54,12 +43,12 @@ _TRIES = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """All that a recipe needs, on this disk, and what memory it will take."""
+    """All that a recipe needs, on this disk, how it will run, and what memory it will take."""
 
     loaded: LoadedRecipe
     engine: Engine
     model: Model
-    program: Program
+    plan: RunPlan
     memory: MemoryCheck
 
     @property
@@ -96,57 +85,57 @@ def prepare(
         FitError: the run needs more memory than there is.
         LcppError: of the stage that failed.
     """
-    recipe = loaded.recipe
-
-    def choose(dialect: Dialect) -> Program:
-        if loaded.prompts:
-            return check_session(recipe.run, loaded.prompts, dialect)
-        return check(recipe.run, dialect)
-
-    def judge(shape: Shape, dialect: Dialect, program: Program) -> MemoryCheck:
-        prompts = loaded.prompts or (loaded.prompt or "",)
-        judged = check_memory(
-            recipe.run,
-            shape,
-            build=dialect.build,
-            program=program,
-            prompt_bytes=max(len(prompt.encode()) for prompt in prompts),
-            session_bytes=[len(prompt.encode()) for prompt in loaded.prompts],
-            options=recipe.engine.options,
-        )
-        if not force:
-            refuse(judged.fit)
-        return judged
-
-    shape: Shape | None = None
+    run, prompt, prompts = loaded.recipe.run, loaded.prompt, loaded.prompts
+    planned = functools.cache(lambda dialect: plan(run, dialect, prompt=prompt, prompts=prompts))
+    early = None
     if dummy_limit_bytes is None:
-        dialect, guessed = known_dialect(recipe.engine, workspace, base=loaded.base)
+        dialect, guessed = known_dialect(loaded.recipe.engine, workspace, base=loaded.base)
         # What a guessed build cannot do, the real one perhaps can.
-        program = dialect.program_for(recipe.run.program) if guessed else choose(dialect)
-        shape = read_shape(recipe.model, workspace, progress, base=loaded.base)
-        memory, judged_for = judge(shape, dialect, program), (dialect.build, program)
+        first = outline(run, dialect, prompt=prompt, prompts=prompts) if guessed else planned(dialect)
+        shape = read_shape(loaded.recipe.model, workspace, progress, base=loaded.base)
+        early = _judged(loaded, first, shape, force=force)
     engine = setup_engine(
-        recipe.engine,
-        lambda dialect: {choose(dialect)},
+        loaded.recipe.engine,
+        lambda dialect: {planned(dialect).name},
         workspace,
         progress,
         base=loaded.base,
         environment=environment,
     )
-    program = choose(engine.dialect)
-    if shape is not None:
-        if (engine.dialect.build, program) != judged_for:
-            memory = judge(shape, engine.dialect, program)
-        model = fetch(recipe.model, workspace, progress, base=loaded.base)
+    final = planned(engine.dialect)
+    if early is None:
+        model, memory = _dummy(loaded, engine, final, workspace, progress, dummy_limit_bytes or 0, force=force)
     else:
-        # Imported here: numpy and the quantization types, which a run of a real model does without.
-        from orchestrator.model.dummy.make import make_dummy, plan_of
-        from orchestrator.model.memory.shape import shape_of
+        memory = early if final == first else _judged(loaded, final, shape, force=force)
+        model = fetch(loaded.recipe.model, workspace, progress, base=loaded.base)
+    return Prepared(loaded=loaded, engine=engine, model=model, plan=final, memory=memory)
 
-        plan = plan_of(recipe.model, workspace, progress, base=loaded.base, checkout=engine.checkout.path)
-        memory = judge(shape_of([plan.header()]), engine.dialect, program)
-        model = make_dummy(plan, workspace, progress, limit_bytes=dummy_limit_bytes or 0)
-    return Prepared(loaded=loaded, engine=engine, model=model, program=program, memory=memory)
+
+def _judged(loaded: LoadedRecipe, planned: RunPlan, shape: Shape, *, force: bool) -> MemoryCheck:
+    memory = check_memory(planned, shape, options=loaded.recipe.engine.options)
+    if not force:
+        refuse(memory.fit)
+    return memory
+
+
+def _dummy(
+    loaded: LoadedRecipe,
+    engine: Engine,
+    planned: RunPlan,
+    workspace: Workspace,
+    progress: Progress,
+    limit_bytes: int,
+    *,
+    force: bool,
+) -> tuple[Model, MemoryCheck]:
+    """A model of the same shape with random weights, unless it does not fit."""
+    # Imported here: numpy and the quantization types, which a run of a real model does without.
+    from orchestrator.model.dummy.make import make_dummy, plan_of
+    from orchestrator.model.memory.shape import shape_of
+
+    dummy = plan_of(loaded.recipe.model, workspace, progress, base=loaded.base, checkout=engine.checkout.path)
+    memory = _judged(loaded, planned, shape_of([dummy.header()]), force=force)
+    return make_dummy(dummy, workspace, progress, limit_bytes=limit_bytes), memory
 
 
 def execute(
@@ -170,60 +159,58 @@ def execute(
         guard: tells what disturbed the run; None: with its defaults.
         waited: how the wait for a quiet machine went, if anybody waited.
     """
-    run = prepared.loaded.recipe.run
+    run = prepared.plan.run
     notes: list[str] = []
     while True:
-        with _held(prepared.model):
+        with _in_use(prepared.model):
             watched = (guard or Guard()).watch(
                 model_path=prepared.model.path, cpus=run.cpus, n_threads=run.n_threads, waited=waited
             )
-            made = _once(prepared, workspace, environment, watch, on_turn, part, watched, tuple(notes))
-        if not isinstance(made.error, OutputLostError) or len(notes) == _TRIES - 1:
-            return made
-        notes.append(f"run {made.result.id} lost its last lines, as this llama.cpp may: it was run again")
+            driven = _drive(prepared, workspace, environment, watch, on_turn, watched)
+        outcome = _conclude(prepared, driven, workspace, part, watched, tuple(notes))
+        if not isinstance(outcome.error, OutputLostError) or len(notes) == _TRIES - 1:
+            return outcome
+        notes.append(f"run {outcome.result.id} lost its last lines, as this llama.cpp may: it was run again")
 
 
 @contextlib.contextmanager
-def _held(model: Model) -> Iterator[None]:
+def _in_use(model: Model) -> Iterator[None]:
     """While it runs, nobody makes room by removing it."""
     if model.source != "dummy":
         yield
         return
-    from orchestrator.model.dummy.cache import in_use  # as in `prepare`
+    from orchestrator.model.dummy.cache import in_use  # as in `_dummy`
 
     with in_use(model.path):
         yield
 
 
-def _once(
+@dataclass(frozen=True, kw_only=True)
+class _Driven:
+    """A program that has run: how it was called, what it printed, and what came of each prompt of a session."""
+
+    id: str
+    command: Command
+    machine: Machine
+    transcript: Transcript
+    exchanges: tuple[Exchange, ...]
+
+
+def _drive(
     prepared: Prepared,
     workspace: Workspace,
     environment: Mapping[str, str],
     watch: Callable[[Command], OnOutput],
     on_turn: OnTurn | None,
-    part: ExperimentPart | None,
     watched: Watched,
-    notes: tuple[str, ...],
-) -> Outcome:
-    loaded, run = prepared.loaded, prepared.loaded.recipe.run
-    run_id, folder = files.name_run(workspace, loaded.recipe.name or loaded.path.stem)
-    dialogue: Dialogue | None = None
-    if loaded.prompts:
-        held = compose_session(run, loaded.prompts, prepared.engine, prepared.model, inherited=environment)
-        command = held.command
-        dialogue = Dialogue(
-            loaded.prompts, held.talk, reset=run.history == "reset", n_predict=run.n_predict, on_turn=on_turn
-        )
-    else:
-        command = compose(
-            run,
-            loaded.prompt,
-            prepared.engine,
-            prepared.model,
-            folder=folder,
-            inherited=environment,
-            cache=workspace.prompts,
-        )
+) -> _Driven:
+    """Run the program once; its transcript is on the disk before anything is made of it."""
+    planned, run = prepared.plan, prepared.plan.run
+    run_id, folder = files.name_run(workspace, _name(prepared.loaded))
+    command = compose(
+        planned, prepared.engine, prepared.model, folder=folder, inherited=environment, cache=workspace.prompts
+    )
+    dialogue = Dialogue(planned, on_turn=on_turn) if isinstance(planned, SessionPlan) else None
     files.open_run(folder, command.prompt_file, command.prompt_file_text)
     machine = observe()
     patience = Limits(timeout_s=run.timeout_s, idle_timeout_s=run.idle_timeout_s, max_output_bytes=run.max_output_bytes)
@@ -238,111 +225,96 @@ def _once(
             on_sample=watched.sample,
         ) as session,
     ):
-        transcript = session.run(patience, watch(command), None if dialogue is None else dialogue.hold)
-    said: tuple[AnswerResult, ...] = ()
-    if dialogue is None:
-        record = parse_run(transcript.stdout, transcript.stderr, command.layout, command.prompt)
-        loses_output = prepared.engine.dialect.loses_output(command.program)
-        error = outcome.failure(transcript, record, command.program, run, loses_output=loses_output)
-        measured = figures.measure(record, transcript.peak_memory_bytes)
-    else:
-        said = answers.answers(dialogue.exchanges, run.n_predict)
-        record = _record_of_session(transcript, command, said)
-        error = answers.failure(transcript, record, command.program, run, said, n_prompts=len(loaded.prompts))
-        measured = answers.total(said, figures.measure(record, transcript.peak_memory_bytes))
-    memory = _memory(prepared, command, transcript, record, measured)
+        transcript = session.run(patience, watch(command), dialogue.hold if dialogue else None)
+    exchanges = tuple(dialogue.exchanges) if dialogue else ()
+    return _Driven(id=run_id, command=command, machine=machine, transcript=transcript, exchanges=exchanges)
+
+
+def _conclude(
+    prepared: Prepared,
+    driven: _Driven,
+    workspace: Workspace,
+    part: ExperimentPart | None,
+    watched: Watched,
+    notes: tuple[str, ...],
+) -> Outcome:
+    """Read what was printed, hold it against what was asked and estimated, and write the result."""
+    loaded, planned, shape = prepared.loaded, prepared.plan, prepared.memory.shape
+    reading = read(driven.command, driven.transcript, driven.exchanges)
+    memory = _memory(prepared, driven, reading)
     limits = share.limits(
-        prepared.memory.shape,
+        planned,
+        shape,
         prepared.memory.settings,
-        record,
-        measured,
+        reading.record,
+        reading.measured,
         stored_limits(workspace),
-        answers=said,
-        history_kept=run.history == "keep",
+        answers=reading.answers,
     )
-    expect = loaded.recipe.expect
+    expect, error = loaded.recipe.expect, reading.error
     if prepared.dummy:
         expect = expect.model_copy(update={"text_contains": (), "text_matches": None})
-        record = _without_text(record)
-        said = tuple(one.model_copy(update={"text": ""}) for one in said)
-    checks = figures.check(expect, record, measured, prepared.model.header.metadata)
+        reading = without_text(reading)
+    record = reading.record
+    checks = expectations.check(expect, record, reading.measured, prepared.model.header.metadata)
     result = Result(
         lcpp_result=1,
-        id=run_id,
-        name=loaded.recipe.name or loaded.path.stem,
+        id=driven.id,
+        name=_name(loaded),
         lcpp_version=orchestrator.__version__,
-        status="failed" if error else "ok" if all(one.ok for one in checks) else "unexpected",
+        status="failed" if error else "ok" if all(check.ok for check in checks) else "unexpected",
         failure=None if error is None else Failure(what=error.what, where=error.where, hint=error.hint),
-        asked=Asked(
-            recipe=loaded.recipe,
-            recipe_file=str(loaded.path),
-            recipe_digest=loaded.digest,
-            overrides=loaded.overrides,
-            prompt=loaded.prompt,
-            prompts=loaded.prompts,
-        ),
-        ran=_ran(prepared, command, transcript, machine),
-        measured=measured,
-        text=record.generation.text if dialogue is None else None,
-        answers=said,
+        asked=_asked(loaded),
+        ran=_ran(prepared, driven),
+        measured=reading.measured,
+        text=None if isinstance(planned, SessionPlan) else record.generation.text,
+        answers=reading.answers,
         checks=checks,
-        differences=differences(run, command, record),
+        differences=differences(planned, record),
         memory=memory,
         limits=limits,
-        noise=watched.noise(transcript, n_threads=record.n_threads),
+        noise=watched.noise(driven.transcript, n_threads=record.n_threads),
         part=part,
         dummy=prepared.dummy,
-        notes=(*prepared.engine.checkout.notes, *command.notes, *notes),
+        notes=(*prepared.engine.checkout.notes, *driven.command.notes, *notes),
         record=record,
     )
     return Outcome(result=result, path=files.save(result, workspace), error=error)
 
 
-def _memory(
-    prepared: Prepared, command: Command, transcript: Transcript, record: Record, measured: Measured
-) -> memory_fit.MemoryFit:
+def _name(loaded: LoadedRecipe) -> str:
+    return loaded.recipe.name or loaded.path.stem
+
+
+def _memory(prepared: Prepared, driven: _Driven, reading: Reading) -> memory_fit.MemoryFit:
     """The estimate for the run as it was, beside what was measured."""
-    judged = prepared.memory
+    memory, measured = prepared.memory, reading.measured
     # The longest of a session's prompts counts, not their sum.
-    n_prompt = None if prepared.loaded.prompts else measured.n_prompt
-    estimate = judged.ran(n_ctx=command.n_ctx, n_prompt=n_prompt, n_gen=measured.n_gen)
-    return memory_fit.compare(estimate, judged.fit.state, judged.fit.available, record, transcript.peak_memory_bytes)
+    n_prompt = None if isinstance(prepared.plan, SessionPlan) else measured.n_prompt
+    estimate = memory.ran(n_ctx=driven.command.n_ctx, n_prompt=n_prompt, n_gen=measured.n_gen)
+    peak_bytes = driven.transcript.peak_memory_bytes
+    return memory_fit.compare(estimate, memory.fit.state, memory.fit.available, reading.record, peak_bytes)
 
 
-def _without_text(record: Record) -> Record:
-    """Without what random weights wrote: nobody shall take it for an answer."""
-    return record.model_copy(update={"generation": record.generation.model_copy(update={"text": None})})
+def _asked(loaded: LoadedRecipe) -> Asked:
+    return Asked(
+        recipe=loaded.recipe,
+        recipe_file=str(loaded.path),
+        recipe_digest=loaded.digest,
+        overrides=loaded.overrides,
+        prompt=loaded.prompt,
+        prompts=loaded.prompts,
+    )
 
 
-def _record_of_session(transcript: Transcript, command: Command, said: tuple[AnswerResult, ...]) -> Record:
-    """The log's record; its text is that of all answers, one below the other."""
-    record = parse_run(b"", without(transcript.stderr), command.layout, "")
-    text = "\n".join(one.text for one in said)
-    invalid = sum(one.n_invalid_bytes for one in said)
-    generation = record.generation.model_copy(update={"text": text, "n_invalid_bytes": invalid, "end_of_text": None})
-    return record.model_copy(update={"generation": generation})
-
-
-def _ran(prepared: Prepared, command: Command, transcript: Transcript, machine: Machine) -> Ran:
-    model = prepared.model
+def _ran(prepared: Prepared, driven: _Driven) -> Ran:
+    command, transcript = driven.command, driven.transcript
     return Ran(
         engine=prepared.engine.manifest,
-        model=ModelFacts(
-            source=model.source,
-            origin=model.origin,
-            revision=model.revision,
-            path=str(model.path),
-            sha256=model.sha256,
-            size_bytes=model.size_bytes,
-            architecture=model.header.architecture,
-            name=model.header.name,
-            file_type=model.header.file_type_name,
-            n_params=model.header.n_params,
-            n_tensors=model.header.n_tensors,
-        ),
-        machine=machine,
+        model=_model_facts(prepared.model),
+        machine=driven.machine,
         process=Process(
-            program=command.program,
+            program=command.plan.name,
             argv=transcript.argv,
             environment=dict(command.environment),
             started_at=transcript.started_at,
@@ -354,4 +326,20 @@ def _ran(prepared: Prepared, command: Command, transcript: Transcript, machine: 
             stopped_by=transcript.stopped_by,
             transcript=transcript.folder.name,
         ),
+    )
+
+
+def _model_facts(model: Model) -> ModelFacts:
+    return ModelFacts(
+        source=model.source,
+        origin=model.origin,
+        revision=model.revision,
+        path=str(model.path),
+        sha256=model.sha256,
+        size_bytes=model.size_bytes,
+        architecture=model.header.architecture,
+        name=model.header.name,
+        file_type=model.header.file_type_name,
+        n_params=model.header.n_params,
+        n_tensors=model.header.n_tensors,
     )

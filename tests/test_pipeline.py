@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.eras.dialect import dialect_for
 from orchestrator.errors import OutputLostError
 from orchestrator.model.dummy.mark import KEY
 from orchestrator.model.memory.check import check_memory
 from orchestrator.model.memory.shape import shape_of
 from orchestrator.pipeline import Outcome, Prepared, execute
+from orchestrator.programs.plan.make import plan
 from orchestrator.recipe.load import load
 from orchestrator.workspace import Workspace
 from tests.drive.test_command import MODEL, engine
@@ -48,19 +50,14 @@ def run(
     recipe = folder / "r.yaml"
     recipe.write_text(RECIPE + expect)
     loaded = load(recipe)
+    planned = plan(loaded.recipe.run, dialect_for(build, None), prompt=loaded.prompt)
     header = replace(MODEL.header, metadata={**MODEL.header.metadata, **({KEY: True} if dummy else {})})
     prepared = Prepared(
         loaded=loaded,
         engine=replace(engine(build), directory=folder),
         model=replace(MODEL, header=header),
-        program="llama-completion",
-        memory=check_memory(
-            loaded.recipe.run,
-            shape_of([header_of(SHAPES["smollm2-135m"])]),
-            build=build,
-            program="llama-completion",
-            prompt_bytes=24,
-        ),
+        plan=planned,
+        memory=check_memory(planned, shape_of([header_of(SHAPES["smollm2-135m"])])),
     )
     workspace = Workspace(vendor=folder / "vendor", runs=folder / "runs")
     return execute(

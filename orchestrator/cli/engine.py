@@ -79,6 +79,7 @@ def show(settings: Settings, key: str, program: str | None, as_json: bool) -> No
     from orchestrator.engine.build import capabilities
     from orchestrator.engine.build.build import dialect_of_build
     from orchestrator.engine.build.inventory import find_build
+    from orchestrator.programs.all_programs import PROGRAMS, settings_of
 
     directory, made = find_build(settings.workspace, key)
     dialect, environment = dialect_of_build(directory, made), child_environment(settings.environment)
@@ -87,7 +88,7 @@ def show(settings: Settings, key: str, program: str | None, as_json: bool) -> No
         hint = f"it has {', '.join(sorted(made.programs))}"
         raise UsageError(f"{program} is not among the programs of this build", where=str(directory), hint=hint)
     can = {
-        name: capabilities.of(directory, name, file, environment, has_help=dialect.has_help(name))
+        name: capabilities.of(directory, name, file, environment, has_help=PROGRAMS[name].has_help(dialect.build))
         for name, file in sorted(chosen.items())
     }
     if as_json:
@@ -100,8 +101,8 @@ def show(settings: Settings, key: str, program: str | None, as_json: bool) -> No
             "programs": {
                 name: {
                     "file": str(directory / made.programs[name].file),
-                    "purposes": dialect.purposes(name),
-                    "settings": dialect.settings(name),
+                    "purposes": PROGRAMS[name].PURPOSES.at(dialect.build),
+                    "settings": settings_of(PROGRAMS[name], dialect),
                     "version": known.version,
                     "options": None if known.options is None else sorted(known.options),
                 }
@@ -122,7 +123,8 @@ def show(settings: Settings, key: str, program: str | None, as_json: bool) -> No
     for name, known in can.items():
         options = "no list" if known.options is None else str(len(known.options))
         version = escape(settings.safe(known.version or "").partition("\n")[0])
-        does, takes = ", ".join(dialect.purposes(name)), ", ".join(dialect.settings(name)) or "none"
+        does = ", ".join(PROGRAMS[name].PURPOSES.at(dialect.build))
+        takes = ", ".join(settings_of(PROGRAMS[name], dialect)) or "none"
         table.add_row(name, does, takes, options, version)
     console = Console()
     console.print(table)

@@ -9,10 +9,10 @@ import click
 from orchestrator.cli.settings import Settings
 from orchestrator.engine.build.build import Engine
 from orchestrator.engine.setup import setup_engine
-from orchestrator.recipe.schema.recipe import EngineSpec, Program
+from orchestrator.programs.all_programs import FIRST_SET
+from orchestrator.recipe.schema.recipe import EngineSpec
 
 _DEFAULT = Path(__file__).with_name("default.yaml")
-_PROGRAMS: tuple[Program, ...] = ("llama-simple", "llama-cli", "llama-bench")
 
 
 @click.command()
@@ -30,7 +30,7 @@ def setup(settings: Settings, recipe: Path | None, overrides: tuple[str, ...], f
     if recipe is None:
         engine = setup_engine(
             _bare_spec(overrides),
-            lambda dialect: _PROGRAMS,
+            lambda dialect: FIRST_SET,
             workspace,
             progress,
             base=Path.cwd(),

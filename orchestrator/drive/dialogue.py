@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from orchestrator.drive import notes
 from orchestrator.drive.session import Ended, Session
-from orchestrator.engine.dialect import Talk
+from orchestrator.programs.plan.kinds import SessionPlan
+from orchestrator.programs.talk import Talk
 
 OnTurn = Callable[[int, int, str], None]
 # How long a program may take to leave: it frees the model, and prints its timings.
@@ -46,24 +47,20 @@ class Exchange:
 class Dialogue:
     """Asks the prompts of a session. Pass `hold` to `Session.run`; `exchanges` has the answers so far at any time."""
 
-    def __init__(
-        self, prompts: Sequence[str], talk: Talk, *, reset: bool, n_predict: int, on_turn: OnTurn | None = None
-    ) -> None:
-        """Prepare to ask `prompts` of a program that is talked to like `talk`.
+    def __init__(self, plan: SessionPlan, *, on_turn: OnTurn | None = None) -> None:
+        """Prepare to ask the prompts of a planned session.
 
         Args:
-            reset: each prompt is asked afresh; else they are one conversation.
-            n_predict: tokens of an answer.
             on_turn: told the number of each prompt, how many there are, and the prompt, before it is asked.
         """
-        self.prompts = tuple(prompts)
+        self.prompts = plan.prompts
         self.exchanges: list[Exchange] = []
-        self._talk = talk
-        self._reset = reset
-        self._n_predict = n_predict
+        self._talk = plan.talk
+        self._reset = plan.run.history == "reset"
+        self._n_predict = plan.run.n_predict
         self._on_turn = on_turn
-        self._mark = talk.mark.encode()
-        self._remain: int | None = n_predict
+        self._mark = plan.talk.mark.encode()
+        self._remain: int | None = plan.run.n_predict
         self._notes_read = 0
 
     def hold(self, session: Session) -> None:
@@ -212,18 +209,4 @@ def typing(prompt: str, talk: Talk) -> bytes:
     return b"".join(line + b"\\\n" for line in lines) + last + b"\n"
 
 
-def unsayable(prompt: str, talk: Talk) -> str | None:
-    """Why `prompt` cannot be typed to the program so that it arrives exactly; None: it can."""
-    for command in talk.commands:
-        if prompt.startswith(command):
-            return f"the program would take it for its command {command.strip()}"
-    try:
-        size = len(prompt.encode())
-    except UnicodeEncodeError:
-        return "it has half of a surrogate pair, which is no UTF-8 text"
-    if talk.slash and size < 2:
-        return "the program takes a prompt of one byte for an empty line (b5155 and later do not)"
-    return None
-
-
-__all__ = ["Dialogue", "Ended", "Exchange", "OnTurn", "typing", "unsayable"]
+__all__ = ["Dialogue", "Ended", "Exchange", "OnTurn", "typing"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import datetime
 from pathlib import Path
 
-from orchestrator.engine.dialect import Dialect, dialect_for
 from orchestrator.engine.source.checkout import read_facts, recall
 from orchestrator.engine.source.remote import checked
 from orchestrator.engine.source.resolution import at_once
+from orchestrator.eras.dialect import Dialect, dialect_for
 from orchestrator.recipe.schema.recipe import EngineSpec
 from orchestrator.workspace import Workspace
 

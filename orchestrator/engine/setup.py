@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from orchestrator.engine.build.build import Engine, build, dialect_of
-from orchestrator.engine.dialect import Dialect
 from orchestrator.engine.source.obtain import obtain
+from orchestrator.eras.dialect import Dialect
 from orchestrator.progress import Progress
 from orchestrator.recipe.schema.recipe import EngineSpec, Program
 from orchestrator.workspace import Workspace

@@ -55,5 +55,5 @@ def prepare_all(
 def runs_on(prepared: Prepared) -> str:
     """What a case runs on: when it is another, its earlier runs say nothing of it."""
     manifest = prepared.engine.manifest
-    program = manifest.programs.get(prepared.program)
+    program = manifest.programs.get(prepared.plan.name)
     return f"{program.sha256 if program else manifest.fingerprint} {prepared.model.sha256}"

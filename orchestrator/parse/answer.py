@@ -10,12 +10,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from orchestrator.engine.dialect import Layout
 from orchestrator.parse import formats, lines
 from orchestrator.parse.keep import Sheet
+from orchestrator.parse.layout import Layout
 
 NO_TIMINGS = "no timing lines were printed"
-SIMPLE_TIMES_NOTHING = "llama-simple times nothing before b1283"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,9 +73,9 @@ def tell_apart(stdout: bytes, stderr: bytes, layout: Layout, prompt: str) -> Ans
     shape: str = layout.shape
     log = lines.scrub(stderr)
     echoed = prompt.encode(errors="replace")
-    if shape == "bench":
+    if shape == "json":
         return Answer(text=None, log=(log,))
-    if shape in ("batched-bench", "perplexity"):
+    if shape == "log":
         return Answer(text=None, log=(lines.scrub(stdout), log))
     if shape == "between_marks":
         return _between_marks(log, echoed)
@@ -98,7 +97,7 @@ def tell_apart(stdout: bytes, stderr: bytes, layout: Layout, prompt: str) -> Ans
     ended = bool(end_mark) and text.endswith(end_mark)
     text = text.removesuffix(end_mark)
     if shape == "stdout":
-        return _alone(text, log, echoed, cut, ended=ended)
+        return _alone(text, log, echoed, cut, ended=ended, untimed=layout.untimed)
     echo, text = _split_echo(text, echoed)
     if echo is not None and echo[: -len(prompt)].startswith("\n\n") and trailer == b"\n":
         # llama-simple of b3761 to b3902 prints two line ends before all and four behind.
@@ -145,20 +144,21 @@ def _split_echo(text: bytes, prompt: bytes) -> tuple[str | None, bytes]:
     return text[:cut].decode(errors="replace"), text[cut:]
 
 
-def _alone(text: bytes, log: bytes, prompt: bytes, cut: str | None, *, ended: bool) -> Answer:
+def _alone(text: bytes, log: bytes, prompt: bytes, cut: str | None, *, ended: bool, untimed: str) -> Answer:
     """The text has standard output to itself.
 
     llama-simple up to b1282 prints the prompt on standard error as the last thing there (and that the text ended),
     so there it must be taken out of the log. It times nothing.
     """
-    echo, untimed = None, NO_TIMINGS
+    echo, reason = None, NO_TIMINGS
     rest = log.rstrip(b"\n")
     said_end = rest.endswith(_END_OF_TEXT.encode())
     tail = rest.removesuffix(_END_OF_TEXT.encode())
     if prompt and tail.endswith(prompt):
         begin = tail.rfind(b"\n\n", 0, len(tail) - len(prompt) + 2)
         if begin >= 0 and _BEFORE_ECHO.fullmatch(tail, begin + 2, len(tail) - len(prompt)):
-            echo, log, untimed = tail[begin + 2 :].decode(errors="replace"), log[: begin + 1], SIMPLE_TIMES_NOTHING
+            echo, log = tail[begin + 2 :].decode(errors="replace"), log[: begin + 1]
+            reason = untimed or NO_TIMINGS
             ended = ended or said_end
     shown, invalid = _decode(text)
     return Answer(
@@ -168,7 +168,7 @@ def _alone(text: bytes, log: bytes, prompt: bytes, cut: str | None, *, ended: bo
         end_of_text=ended or None,
         cut=cut,
         n_invalid_bytes=invalid,
-        untimed=untimed,
+        untimed=reason,
     )
 
 

@@ -8,13 +8,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import get_args
 
-from orchestrator.engine.dialect import Layout
 from orchestrator.errors import ParseError
 from orchestrator.parse import answer, formats, keep, lines
 from orchestrator.parse.answer import Answer
 from orchestrator.parse.bench import Bench, read_bench
 from orchestrator.parse.formats import Outcome
 from orchestrator.parse.keep import Category, Sheet
+from orchestrator.parse.layout import Layout
 from orchestrator.parse.record import (
     Buffer,
     Context,
@@ -55,7 +55,7 @@ _CHUNK = re.compile(rb"\](-?[\w.]+),")
 def parse_run(stdout: bytes, stderr: bytes, layout: Layout, prompt: str) -> Record:
     """Read what a run printed, its two streams apart, when the program's layout and the prompt are known."""
     told = answer.tell_apart(stdout, stderr, layout, prompt)
-    bench = read_bench(stdout) if layout.shape == "bench" else Bench()
+    bench = read_bench(stdout) if layout.shape == "json" else Bench()
     return _record(told, bench)
 
 

@@ -23,8 +23,8 @@ from typing import Any
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[1]))
 
-from orchestrator.engine.dialect import dialect_for  # noqa: E402
 from orchestrator.parse.parser import parse_run  # noqa: E402
+from orchestrator.programs.all_programs import PROGRAMS  # noqa: E402
 from tests import portable_model  # noqa: E402
 from tests.eras import hand  # noqa: E402
 from tests.eras.upstream import COMMITS, Commit  # noqa: E402
@@ -137,7 +137,7 @@ def expect(folder: Path) -> None:
     made = parse_run(
         (folder / "stdout.log").read_bytes(),
         (folder / "stderr.log").read_bytes(),
-        dialect_for(asked["build"], None).layout(asked["program"]),
+        PROGRAMS[asked["program"]].layout(asked["build"]),
         asked.get("prompt") or "",
     )
     (folder / "expected.json").write_text(made.model_dump_json(indent=1, exclude_defaults=True) + "\n")

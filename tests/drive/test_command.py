@@ -11,11 +11,13 @@ import pytest
 from orchestrator.drive.command import Command, compose
 from orchestrator.engine.build.build import Engine
 from orchestrator.engine.build.manifest import CompilerFacts, CompilersUsed, Manifest, ProgramFile
-from orchestrator.engine.dialect import Layout, dialect_for
 from orchestrator.engine.source.checkout import Checkout
+from orchestrator.eras.dialect import dialect_for
 from orchestrator.errors import UsageError
 from orchestrator.model.gguf.summary import HeaderSummary
 from orchestrator.model.source.fetch import Model
+from orchestrator.parse.layout import Layout
+from orchestrator.programs.plan.make import plan
 from orchestrator.recipe.schema.recipe import Program, RunSpec
 
 TEMPLATE = (
@@ -99,9 +101,8 @@ MODEL = Model(
 
 def command(build: int, folder: Path = Path("/nowhere"), **run: Any) -> Command:
     spec = RunSpec.model_validate({"n_predict": 48, **run})
-    return compose(
-        spec, spec.prompt, engine(build), MODEL, folder=folder, inherited={"PATH": "/bin", "HF_TOKEN": "secret"}
-    )
+    planned = plan(spec, dialect_for(build, None), prompt=spec.prompt)
+    return compose(planned, engine(build), MODEL, folder=folder, inherited={"PATH": "/bin", "HF_TOKEN": "secret"})
 
 
 def words(build: int, **run: Any) -> str:
@@ -219,7 +220,7 @@ def test_llama_bench_spells_settings_its_own_way(build: int, expected: str) -> N
 def test_batched_bench(build: int, run: dict[str, Any], expected: str) -> None:
     made = command(build, program="batched-bench", n_prompt=16, n_gen=4, n_parallel=[1, 8], **run)
     assert " ".join(made.argv[1:]) == expected
-    assert made.layout == Layout(shape="batched-bench")
+    assert made.layout == Layout(shape="log")
     assert made.notes == ()
 
 
@@ -260,7 +261,8 @@ def talking(tmp_path: Path, build: int, *options: str) -> Engine:
 
 def compose_with(made: Engine, **run: Any) -> Command:
     spec = RunSpec.model_validate({"prompt": "Hi", "n_predict": 48, **run})
-    return compose(spec, spec.prompt, made, MODEL, folder=Path("/nowhere"), inherited={"PATH": "/usr/bin:/bin"})
+    planned = plan(spec, made.dialect, prompt=spec.prompt)
+    return compose(planned, made, MODEL, folder=Path("/nowhere"), inherited={"PATH": "/usr/bin:/bin"})
 
 
 KNOWN = ("-m", "-n", "-c", "-p", "-t", "--temp", "--seed")
@@ -384,9 +386,9 @@ def test_a_prompt_that_would_be_an_option_is_refused() -> None:
 
 
 def test_the_child_gets_no_secrets_and_no_settings() -> None:
-    spec = RunSpec(prompt="Hi")
+    planned = plan(RunSpec(prompt="Hi"), dialect_for(3642, None), prompt="Hi")
     inherited = {"PATH": "/bin", "HF_TOKEN": "x", "LLAMA_ARG_THREADS": "9", "OMP_NUM_THREADS": "2", "LC_ALL": "de_DE"}
-    made = compose(spec, "Hi", engine(3642), MODEL, folder=Path("/nowhere"), inherited=inherited)
+    made = compose(planned, engine(3642), MODEL, folder=Path("/nowhere"), inherited=inherited)
     assert made.environment == {
         "PATH": "/bin",
         "OMP_NUM_THREADS": "2",

@@ -11,18 +11,23 @@ from typing import Any
 
 import pytest
 
-from orchestrator.drive.dialogue import Dialogue, Exchange, typing, unsayable
+from orchestrator.drive.dialogue import Dialogue, Exchange, typing
 from orchestrator.drive.session import Limits, Session
 from orchestrator.drive.transcript import Transcript
-from orchestrator.engine.dialect import Talk, dialect_for, talk_with
+from orchestrator.eras.dialect import dialect_for
 from orchestrator.machine import threads
+from orchestrator.programs import cli
+from orchestrator.programs.plan.kinds import SessionPlan
+from orchestrator.programs.plan.session_rules import unsayable
+from orchestrator.programs.talk import Talk
+from orchestrator.recipe.schema.recipe import RunSpec
 
 PROGRAM = Path(__file__).with_name("interactive.py")
 ENOUGH = Limits(timeout_s=30, idle_timeout_s=20, max_output_bytes=10_000_000)
 
 
 def talk(build: int) -> Talk:
-    found = talk_with("llama-cli", dialect_for(build, None))
+    found = cli.talk(build)
     assert found is not None
     return found
 
@@ -31,6 +36,11 @@ SLASH, PLAIN, CHAT = talk(2817), talk(5155), talk(9927)
 # Without the notes, which have tests of their own.
 MUTE = replace(PLAIN, notes_in=None)
 RATES = "\n\n[ Prompt: 12.5 t/s | Generation: 3.0 t/s ]\n\n> "
+
+
+def planned(prompts: list[str], how: Talk, *, reset: bool = False, n_predict: int = 4) -> SessionPlan:
+    run = RunSpec(prompts=("x",), history="reset" if reset else "keep", n_predict=n_predict)
+    return SessionPlan(program=cli, run=run, dialect=dialect_for(9927, None), prompts=tuple(prompts), talk=how)
 
 
 def hold(
@@ -46,7 +56,7 @@ def hold(
     **script: Any,
 ) -> tuple[list[Exchange], Transcript]:
     """Hold a session with the program of `interactive.py`."""
-    dialogue = Dialogue(prompts, how, reset=reset, n_predict=n_predict)
+    dialogue = Dialogue(planned(prompts, how, reset=reset, n_predict=n_predict))
     argv = [sys.executable, str(PROGRAM), era, json.dumps({"answers": answers, **script})]
     with Session(argv, environment={"PATH": os.environ["PATH"]}, folder=folder, talks=True) as session:
         transcript = session.run(limits, lambda *_: None, dialogue.hold)
@@ -165,14 +175,14 @@ def test_a_session_that_dies_keeps_its_answers(tmp_path: Path, way: list[Any]) -
 
 
 def test_a_program_that_dies_before_it_asks_has_no_answers(tmp_path: Path) -> None:
-    dialogue = Dialogue(["one"], MUTE, reset=False, n_predict=4)
+    dialogue = Dialogue(planned(["one"], MUTE))
     with Session(["false"], environment={"PATH": os.environ["PATH"]}, folder=tmp_path, talks=True) as session:
         transcript = session.run(ENOUGH, lambda *_: None, dialogue.hold)
     assert (dialogue.exchanges, transcript.exit_code) == ([], 1)
 
 
 def test_a_program_that_stops_reading_what_is_typed_runs_into_the_limit(tmp_path: Path) -> None:
-    dialogue = Dialogue(["x" * 1_000_000], MUTE, reset=False, n_predict=4)
+    dialogue = Dialogue(planned(["x" * 1_000_000], MUTE))
     script = "import os, time; os.write(1, b'\\n> '); os.read(0, 1); time.sleep(60)"
     limits = Limits(timeout_s=1.5, idle_timeout_s=9, max_output_bytes=1000)
     argv = [sys.executable, "-c", script]
@@ -207,7 +217,7 @@ def test_ctrl_c_ends_it_with_the_answers_so_far(tmp_path: Path) -> None:
         if b"part" in data:
             raise KeyboardInterrupt
 
-    dialogue = Dialogue(["one", "two"], MUTE, reset=False, n_predict=4)
+    dialogue = Dialogue(planned(["one", "two"], MUTE))
     argv = [sys.executable, str(PROGRAM), "plain", json.dumps({"answers": [["a\n> "], ["part", 30]]})]
     with Session(argv, environment={"PATH": os.environ["PATH"]}, folder=tmp_path, talks=True) as session:
         transcript = session.run(ENOUGH, press, dialogue.hold)

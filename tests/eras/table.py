@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from orchestrator.engine.dialect import dialect_for
+from orchestrator.programs.all_programs import PROGRAMS
 from orchestrator.recipe.schema.recipe import Program
 from tests.eras.upstream import COMMITS, ERAS, Commit, Era, era_of
 from tests.eras.walk import LOSES_ITS_END
@@ -85,7 +85,7 @@ def _cell(report: Json, outcome: Json | None, reasons: list[str]) -> str:
     if outcome is None:
         return ""
     if outcome["status"] == "works":
-        file = dialect_for(report["build"], None).file_name(cast(Program, outcome["program"]))
+        file = PROGRAMS[cast(Program, outcome["program"])].FILE.at(report["build"])
         return f"yes (`{file}`)"
     # The reason without the build in it, so that one note stands for many.
     reason = outcome["why"] or "; ".join(outcome["problems"])

@@ -11,12 +11,12 @@ from orchestrator.machine.cores import cores
 from orchestrator.machine.facts import observe
 from orchestrator.machine.jobs import compile_jobs, jobs
 from orchestrator.machine.memory import available
-from orchestrator.model.memory.settings import Settings, settings_of
+from orchestrator.model.memory.settings import MemorySettings, memory_settings
 from orchestrator.model.memory.shape import shape_of
 from orchestrator.model.memory.verdict import fit
-from orchestrator.recipe.schema.recipe import RunSpec
 from tests.machine.computers import CONTAINERS, TREES, changed
 from tests.model.model_shapes import SHAPES, header_of
+from tests.plans import planned
 
 GIB = 2**30
 
@@ -105,6 +105,5 @@ def test_the_doctor_says_when_the_machine_is_busy_and_when_it_does_not_know(tmp_
     assert shown[-1][:3] == ("ok", "quiet", "load average unknown")
 
 
-def _settings() -> Settings:
-    run = RunSpec(program="llama-simple", prompt="Hello", n_predict=30)
-    return settings_of(run, build=3642, program="llama-simple", prompt_bytes=5)
+def _settings() -> MemorySettings:
+    return memory_settings(planned(3642, program="llama-simple", n_predict=30))

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from orchestrator.engine.dialect import Layout
 from orchestrator.parse.bench import read_bench
+from orchestrator.parse.layout import Layout
 from orchestrator.parse.parser import parse_log, parse_run
 
 # b10587, shortened: one test of each kind, then one behind the other with a depth.
@@ -66,7 +66,7 @@ def test_a_speed_that_is_no_number_is_none() -> None:
 
 @pytest.mark.parametrize("text", ["[\n", JSON[: len(JSON) // 2], "", "[" * 100_000, '{"build_commit": ' * 50_000])
 def test_broken_output_has_no_test_and_says_so(text: str) -> None:
-    record = parse_run(text.encode(), b"", Layout(shape="bench"), "")
+    record = parse_run(text.encode(), b"", Layout(shape="json"), "")
     assert record.bench == ()
     assert "bench" in record.missing
 
@@ -78,6 +78,6 @@ def test_json_lines_that_are_cut_keep_the_whole_ones() -> None:
 def test_fields_that_stand_twice_are_not_believed() -> None:
     """b5212 to b5220 list a part of the fields twice, and the values shift."""
     text = JSON.replace('"n_depth": 0,', '"n_depth": 0, "n_depth": "2025-05-01",')
-    record = parse_run(text.encode(), b"", Layout(shape="bench"), "")
+    record = parse_run(text.encode(), b"", Layout(shape="json"), "")
     assert record.bench == ()
     assert "twice" in record.missing["bench"]

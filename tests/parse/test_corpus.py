@@ -14,10 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.engine.dialect import Layout, dialect_for
 from orchestrator.errors import LcppError
+from orchestrator.parse.layout import Layout
 from orchestrator.parse.parser import parse_log, parse_run
 from orchestrator.parse.record import Record
+from orchestrator.programs.all_programs import PROGRAMS
 
 TRANSCRIPTS = Path(__file__).parents[1] / "data/transcripts"
 RECORDED = sorted(path.parent for path in TRANSCRIPTS.glob("*/*/asked.json"))
@@ -40,7 +41,7 @@ class Recorded:
         self.stdout = (folder / "stdout.log").read_bytes()
         self.stderr = (folder / "stderr.log").read_bytes()
         self.prompt: str = self.asked.get("prompt") or ""
-        self.layout: Layout = dialect_for(self.asked["build"], None).layout(self.asked["program"])
+        self.layout: Layout = PROGRAMS[self.asked["program"]].layout(self.asked["build"])
 
     def read(self, stdout: bytes | None = None, stderr: bytes | None = None) -> Record:
         """The record of it, or of what was made of its streams."""

@@ -3,17 +3,17 @@
 import contextlib
 import json
 import time
-from typing import Literal, get_args
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.engine.dialect import Layout
 from orchestrator.errors import ParseError
+from orchestrator.parse.layout import Layout, Shape
 from orchestrator.parse.parser import parse_log, parse_run
+from orchestrator.programs import simple
 
-Shape = Literal["stdout", "stdout_after_echo", "between_marks", "chat", "bench", "batched-bench", "perplexity"]
 SHAPES: tuple[Shape, ...] = get_args(Shape)
 TIMINGS = (
     "llama_print_timings:        load time =      42.81 ms\n"
@@ -165,7 +165,7 @@ def test_the_prompt_that_simple_prints_as_the_last_line_of_its_log_is_no_log() -
     prompt = "Tell me\nmain: n_ctx = 7\nerror: please"
     log = f"llama_new_context_with_model: kv self size  =    0.25 MB\n\n\n {prompt}"
     for tail, ended in (("\n\n", None), (" [end of text]\n\n\n", True)):
-        record = parse_run(b" I will.", (log + tail).encode(), Layout(shape="stdout"), prompt)
+        record = parse_run(b" I will.", (log + tail).encode(), simple.layout(1012), prompt)
         assert record.generation.text == " I will."
         assert record.generation.echo == f" {prompt}"
         assert record.generation.end_of_text is ended
@@ -208,7 +208,7 @@ def test_a_log_of_something_else_is_refused_with_what_was_expected() -> None:
 
 @pytest.mark.parametrize("json_text", ["[", "[\n", "{}", "[1, 2]", '[{"n_gen": 1}]', '[{"n_gen": "x", "n_prompt": 1}]'])
 def test_broken_bench_output_gives_no_tests(json_text: str) -> None:
-    record = parse_run(json_text.encode(), b"", Layout(shape="bench"), "")
+    record = parse_run(json_text.encode(), b"", Layout(shape="json"), "")
     assert record.bench == ()
 
 
@@ -222,7 +222,7 @@ def test_bench_rows_keep_everything() -> None:
         "avg_ts": 2.5,
         "stddev_ts": 0.1,
     }
-    record = parse_run(json.dumps([row | {"new_field": [1]}]).encode(), b"", Layout(shape="bench"), "")
+    record = parse_run(json.dumps([row | {"new_field": [1]}]).encode(), b"", Layout(shape="json"), "")
     assert record.bench[0].avg_ts == 2.5
     assert record.bench[0].fields["new_field"] == [1]
 
@@ -259,8 +259,8 @@ def _seconds(data: bytes) -> float:
     parse_run(data, data, Layout(shape="stdout"), "Hello")
     parse_run(b"", data, Layout(shape="between_marks"), "Hello")
     parse_run(b"\n> Hello\n" + data, b"", Layout(shape="chat"), "Hello")
-    parse_run(data, b"", Layout(shape="bench"), "")
-    parse_run(data, b"", Layout(shape="perplexity"), "")
+    parse_run(data, b"", Layout(shape="json"), "")
+    parse_run(data, b"", Layout(shape="log"), "")
     with contextlib.suppress(ParseError):
         parse_log(data)
     return time.process_time() - begun

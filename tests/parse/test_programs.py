@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from orchestrator.engine.dialect import Layout
+from orchestrator.parse.layout import Layout
 from orchestrator.parse.parser import parse_log, parse_run
 from orchestrator.parse.record import BatchedTest, Timing
 from orchestrator.parse.slots import parse_slot_timings
 
-BATCHED = Layout(shape="batched-bench")
+BATCHED = Layout(shape="log")
 TABLE = b"""
 main: n_kv_max = 512, n_batch = 2048, n_ubatch = 512, flash_attn = -1, n_threads = 2, n_threads_batch = 2
 
@@ -62,7 +62,7 @@ def test_batched_bench_is_read_wherever_the_build_prints_it() -> None:
     assert parse_log(LINES).batched == TESTS
 
 
-PERPLEXITY = Layout(shape="perplexity")
+PERPLEXITY = Layout(shape="log")
 CALCULATING = b"perplexity: calculating perplexity over 3 chunks, n_ctx=128, batch_size=256, n_seq=2\n"
 CHUNKS = b"[1]3800.2202,[2]nan,[3]3799.6785,\n"
 

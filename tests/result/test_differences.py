@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.drive.command import Command
-from orchestrator.engine.dialect import Layout
+from orchestrator.parse.layout import Layout
 from orchestrator.parse.parser import parse_run
 from orchestrator.parse.record import (
     BatchedTest,
@@ -21,21 +20,18 @@ from orchestrator.parse.record import (
     Record,
     SystemInfo,
 )
-from orchestrator.recipe.schema.recipe import Program, RunSpec
+from orchestrator.recipe.schema.recipe import Program
 from orchestrator.result.differences import Difference, differences
+from tests.plans import planned
 
 TRANSCRIPTS = Path(__file__).parents[1] / "data" / "transcripts"
 COVERAGE = Coverage(n_lines=0, n_unrecognised=0)
 
 
-def ran(program: Program) -> Command:
-    return Command(program=program, argv=("x",), environment={}, layout=Layout(shape="stdout"), prompt="Hi", n_ctx=256)
-
-
 def told(program: Program, record: Record, **run: Any) -> list[str]:
     """The differences, as `name asked reported`."""
-    spec = RunSpec.model_validate({"program": program, **run})
-    return [f"{one.name} {one.asked} {one.reported}" for one in differences(spec, ran(program), record)]
+    plan = planned(10000, program=program, **run)
+    return [f"{one.name} {one.asked} {one.reported}" for one in differences(plan, record)]
 
 
 COMPLETION = Record(
@@ -154,9 +150,7 @@ def test_a_real_transcript(more: int, count: int) -> None:
     record = parse_run(b" text", stderr, Layout(shape="stdout"), "")
     assert record.system_info is not None
     ran_with = record.system_info.n_threads
-    run = RunSpec.model_validate(
-        {"prompt": "Hi", "n_predict": record.generation.n_predict, "n_threads": ran_with + more}
-    )
-    found = differences(run, ran("llama-cli"), record)
+    plan = planned(3642, prompt="Hi", n_predict=record.generation.n_predict, n_threads=ran_with + more)
+    found = differences(plan, record)
     asked = Difference(name="n_threads", asked=str(ran_with + more), reported=str(ran_with))
     assert found == (asked,) * count

@@ -11,7 +11,7 @@ from orchestrator.cli.settings import Settings
 from orchestrator.errors import UsageError
 
 if TYPE_CHECKING:
-    from orchestrator.engine.dialect import Dialect
+    from orchestrator.eras.dialect import Dialect
     from orchestrator.model.memory.check import MemoryCheck
     from orchestrator.result.memory_history import PartHistory, PastRun
 
@@ -40,22 +40,15 @@ def fit(settings: Settings, recipe: Path | None, overrides: tuple[str, ...], his
         raise UsageError("name a recipe, or `--history`", where="lcpp model fit", hint="lcpp model fit RECIPE")
     from orchestrator.engine.known import known_dialect
     from orchestrator.model.memory.check import check_memory, read_shape
+    from orchestrator.programs.plan.make import outline
     from orchestrator.recipe.load import load
 
     loaded = load(recipe, overrides)
     asked = loaded.recipe
     dialect, note = known_dialect(asked.engine, settings.workspace, base=loaded.base)
-    program = dialect.program_for(asked.run.program)
-    prompts = loaded.prompts or (loaded.prompt or "",)
-    check = check_memory(
-        asked.run,
-        read_shape(asked.model, settings.workspace, settings.progress, base=loaded.base),
-        build=dialect.build,
-        program=program,
-        prompt_bytes=max(len(prompt.encode()) for prompt in prompts),
-        session_bytes=[len(prompt.encode()) for prompt in loaded.prompts],
-        options=asked.engine.options,
-    )
+    plan = outline(asked.run, dialect, prompt=loaded.prompt, prompts=loaded.prompts)
+    shape = read_shape(asked.model, settings.workspace, settings.progress, base=loaded.base)
+    check = check_memory(plan, shape, options=asked.engine.options)
     settings.close()
     if as_json:
         _print_json(check, dialect, note)

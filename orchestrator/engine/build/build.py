@@ -20,12 +20,13 @@ from orchestrator.engine.build.capabilities import Capabilities
 from orchestrator.engine.build.job import Built, Job
 from orchestrator.engine.build.manifest import BuildSystem, CompilerFacts, CompilersUsed, Manifest, ProgramFile
 from orchestrator.engine.build.systems import SYSTEMS, choose
-from orchestrator.engine.dialect import Dialect, dialect_for
 from orchestrator.engine.source.checkout import Checkout
+from orchestrator.eras.dialect import Dialect, dialect_for
 from orchestrator.errors import BuildError, ToolchainError
 from orchestrator.machine import cpu as machine_cpu
 from orchestrator.machine.cpu import Cpu
 from orchestrator.machine.jobs import jobs
+from orchestrator.programs.all_programs import PROGRAMS
 from orchestrator.progress import Progress
 from orchestrator.recipe.schema.recipe import EngineSpec, Program
 from orchestrator.toolchain import Compilers
@@ -74,7 +75,7 @@ class Engine:
             BuildError: it was not built.
         """
         self.program(name)
-        file, has_help = self.manifest.programs[name], self.dialect.has_help(name)
+        file, has_help = self.manifest.programs[name], PROGRAMS[name].has_help(self.dialect.build)
         return capabilities.of(self.directory, name, file, environment, has_help=has_help)
 
 
@@ -140,7 +141,9 @@ def build(
                 options=spec.options,
                 compilers=compilers,
                 tools=tools,
-                needs_server=dialect.needs_server(wanted if kept is None else (*wanted, *kept.programs)),
+                needs_server=any(
+                    PROGRAMS[name].needs_server(dialect.build) for name in (*wanted, *(kept.programs if kept else ()))
+                ),
                 build_number=checkout.build_number,
                 jobs=jobs(),
                 environment=clean,
@@ -182,7 +185,7 @@ def _day(commit_date: str | None) -> datetime.date | None:
 
 
 def _file_name(program: Program, dialect: Dialect, checkout: Checkout) -> str:
-    name = dialect.file_name(program)
+    name = PROGRAMS[program].FILE.at(dialect.build)
     if name is None:
         raise BuildError(
             f"llama.cpp {checkout.ref} has no {program}",

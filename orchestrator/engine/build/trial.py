@@ -11,18 +11,9 @@ from pathlib import Path
 
 from orchestrator import process
 from orchestrator.errors import BuildError
+from orchestrator.programs.all_programs import PROGRAMS
 from orchestrator.recipe.schema.recipe import Program
 
-# What makes a program say something and end. llama-simple has neither --version nor, later, --help: without
-# arguments it prints its usage, or (b3087 to b3902) misses its default model; both exit with 1.
-_ARGUMENTS: Mapping[Program, tuple[str, ...]] = {
-    "llama-simple": (),
-    "llama-bench": ("--help",),
-    "llama-cli": ("--version",),
-    "llama-completion": ("--version",),
-    "llama-batched-bench": ("--help",),
-    "llama-perplexity": ("--help",),
-}
 _VERSION = re.compile(r"^version: .+$(?:\n^built with .+$)?", re.MULTILINE)
 _MISSING = re.compile(r"error while loading shared libraries: (\S+):|Error loading shared library (\S+):")
 _TIMEOUT_S = 30.0
@@ -37,7 +28,7 @@ def run(file: Path, program: Program, environment: Mapping[str, str], *, timeout
     try:
         # In an empty folder: old programs look for a model in theirs, and write logs there.
         with tempfile.TemporaryDirectory(prefix="lcpp-trial-") as empty:
-            argv = [str(file), *_ARGUMENTS[program]]
+            argv = [str(file), *PROGRAMS[program].TRIAL]
             done = process.run(argv, cwd=Path(empty), env=environment, timeout_s=timeout_s)
     except subprocess.TimeoutExpired as error:
         raise BuildError(

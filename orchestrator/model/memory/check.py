@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,13 +10,14 @@ from orchestrator.machine import cpu
 from orchestrator.machine.memory import available
 from orchestrator.model.check import facts_cache
 from orchestrator.model.memory.estimate import Estimate, estimate
-from orchestrator.model.memory.settings import Settings, settings_of
+from orchestrator.model.memory.settings import MemorySettings, memory_settings
 from orchestrator.model.memory.shape import Shape, shape_of
 from orchestrator.model.memory.shape_cache import load_shape, save_shape
 from orchestrator.model.memory.verdict import Fit, fit
 from orchestrator.model.source.open_model import open_model
+from orchestrator.programs.plan.kinds import RunPlan
 from orchestrator.progress import Progress
-from orchestrator.recipe.schema.recipe import ModelSpec, OptionValue, Program, RunSpec
+from orchestrator.recipe.schema.recipe import ModelSpec, OptionValue
 from orchestrator.workspace import Workspace
 
 # Build options that keep the CPU backend from rearranging weights.
@@ -28,7 +29,7 @@ class MemoryCheck:
     """What was judged, and how. `ran` gives the estimate of the run as it really was."""
 
     shape: Shape
-    settings: Settings
+    settings: MemorySettings
     fit: Fit
 
     def ran(self, *, n_ctx: int | None, n_prompt: int | None, n_gen: int | None) -> Estimate:
@@ -71,31 +72,12 @@ def read_shape(spec: ModelSpec, workspace: Workspace, progress: Progress, *, bas
         return shape
 
 
-def check_memory(
-    run: RunSpec,
-    shape: Shape,
-    *,
-    build: int,
-    program: Program,
-    prompt_bytes: int,
-    session_bytes: Collection[int] = (),
-    options: Mapping[str, OptionValue] | None = None,
-) -> MemoryCheck:
-    """Judge `run` of a model of that shape on this machine, now.
+def check_memory(plan: RunPlan, shape: Shape, *, options: Mapping[str, OptionValue] | None = None) -> MemoryCheck:
+    """Judge a planned run of a model of that shape on this machine, now.
 
     Args:
-        build: the llama.cpp's build number (`Dialect.build`).
-        prompt_bytes: how long the prompt is, or the longest of a session.
-        session_bytes: how long each prompt of a session is.
         options: the build's options.
     """
-    settings = settings_of(
-        run,
-        build=build,
-        program=program,
-        prompt_bytes=prompt_bytes,
-        session_bytes=session_bytes,
-        repack=not any((options or {}).get(name) is False for name in _REPACK_OPTIONS),
-        cpu=cpu.read().features,
-    )
+    repack = not any((options or {}).get(name) is False for name in _REPACK_OPTIONS)
+    settings = memory_settings(plan, repack=repack, cpu=cpu.read().features)
     return MemoryCheck(shape=shape, settings=settings, fit=fit(shape, settings, available()))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from orchestrator.model.gguf.types import tensor_types
 from orchestrator.model.memory.allocator import plan, touched_bytes
 from orchestrator.model.memory.graph import Batch, build
-from orchestrator.model.memory.settings import Settings
+from orchestrator.model.memory.settings import MemorySettings
 from orchestrator.model.memory.shape import Layer, Shape
 
 # Beside its buffers a program has itself and its libraries, the tables of the vocabulary and of its merges, and for
@@ -69,7 +69,7 @@ class Estimate:
         return max(self.loader_bytes + self.program_bytes, self.peak_bytes)
 
 
-def estimate(shape: Shape, settings: Settings, *, quick: bool = False) -> Estimate:
+def estimate(shape: Shape, settings: MemorySettings, *, quick: bool = False) -> Estimate:
     """The memory that a run with `settings` takes of a model of that shape. Pure; some milliseconds.
 
     Args:
@@ -105,14 +105,14 @@ def estimate(shape: Shape, settings: Settings, *, quick: bool = False) -> Estima
     )
 
 
-def settled(shape: Shape, settings: Settings) -> Settings:
+def settled(shape: Shape, settings: MemorySettings) -> MemorySettings:
     """`settings` as llama.cpp takes them for a model of that shape: flash attention may be turned off."""
     if settings.era.flash_needs_equal_heads and any(layer.head_k != layer.head_v for layer in shape.layers):
         return replace(settings, flash_attn=False)
     return settings
 
 
-def _weights(shape: Shape, settings: Settings) -> tuple[int, int]:
+def _weights(shape: Shape, settings: MemorySettings) -> tuple[int, int]:
     """Weights where they lie in the file (or in one buffer when it is not mapped), and the rearranged copies."""
     repacked, plain = 0, 0
     ranges: dict[int, list[int]] = defaultdict(list)
@@ -130,14 +130,14 @@ def _weights(shape: Shape, settings: Settings) -> tuple[int, int]:
     return sum(max(offsets) - min(offsets) for offsets in ranges.values()), repacked
 
 
-def _kv_bytes(shape: Shape, layer: Layer, settings: Settings, n_ctx: int) -> int:
+def _kv_bytes(shape: Shape, layer: Layer, settings: MemorySettings, n_ctx: int) -> int:
     """K and V of one layer."""
     cells = n_ctx if layer.window is None else window_cells(layer.window, settings, n_ctx)
     v_width = 0 if shape.latent and settings.era.graph.latent_without_v else layer.v_width
     return row_bytes(settings.type_k, layer.k_width * cells) + row_bytes(settings.type_v, v_width * cells)
 
 
-def window_cells(window: int, settings: Settings, n_ctx: int) -> int:
+def window_cells(window: int, settings: MemorySettings, n_ctx: int) -> int:
     """Cells of the KV cache of a layer that looks so many tokens back."""
     if not settings.era.window_cache or settings.full_window:
         return n_ctx
@@ -153,7 +153,7 @@ def row_bytes(type_name: str, n: int) -> int:
     return 2 * n
 
 
-def _batch(shape: Shape, settings: Settings, n_ctx: int, n_tokens: int, n_kv: int) -> Batch:
+def _batch(shape: Shape, settings: MemorySettings, n_ctx: int, n_tokens: int, n_kv: int) -> Batch:
     n_tokens = max(1, min(n_tokens, n_ctx, settings.n_batch, settings.n_ubatch))
     streams = settings.n_seq if settings.era.own_streams else 1
     window = max((layer.window or 0 for layer in shape.layers), default=0)
@@ -169,7 +169,7 @@ def _batch(shape: Shape, settings: Settings, n_ctx: int, n_tokens: int, n_kv: in
     )
 
 
-def _really(shape: Shape, settings: Settings, n_ctx: int) -> Batch:
+def _really(shape: Shape, settings: MemorySettings, n_ctx: int) -> Batch:
     """The largest batch that the run will really compute: the last whole one of the prompt."""
     n_prompt = min(n_ctx, settings.n_prompt * settings.n_seq)
     n_tokens = max(1, min(n_prompt, settings.n_batch, settings.n_ubatch))
@@ -184,12 +184,12 @@ def _quantized(type_name: str) -> bool:
     return type_name not in ("f32", "f16", "bf16")
 
 
-def _output_bytes(shape: Shape, settings: Settings) -> int:
+def _output_bytes(shape: Shape, settings: MemorySettings) -> int:
     rows = {"none": 0, "sequence": settings.n_seq, "batch": settings.n_batch}[settings.era.output_rows]
     return 4 * shape.n_vocab * rows
 
 
-def _scratch_bytes(shape: Shape, settings: Settings, batch: Batch) -> int:
+def _scratch_bytes(shape: Shape, settings: MemorySettings, batch: Batch) -> int:
     """What the CPU needs to convert the other side of its largest product into the weights' kind of blocks."""
     widest = max((extents[0] for layer in shape.layers for extents in layer.tensors.values()), default=0)
     n_rows = batch.n_tokens * max(1, shape.n_expert_used)
@@ -200,6 +200,6 @@ def _scratch_bytes(shape: Shape, settings: Settings, batch: Batch) -> int:
     return scratch
 
 
-def _program_bytes(shape: Shape, settings: Settings, n_ctx: int) -> int:
+def _program_bytes(shape: Shape, settings: MemorySettings, n_ctx: int) -> int:
     cells = n_ctx + sum(window_cells(layer.window, settings, n_ctx) for layer in shape.layers[:1] if layer.window)
     return _PROGRAM_BYTES + _TOKEN_BYTES * shape.n_vocab + _MERGE_BYTES * shape.n_merges + _CELL_BYTES * cells

@@ -1,37 +1,16 @@
 """The graph that llama.cpp computes for one batch, as far as its memory goes.
 
 One builder for the transformers that llama.cpp knows: what a layer has is read from the names of its tensors. It
-follows `build_llama` and its kin in llama.cpp's source; what changed over time stands in `Era`.
+follows `build_llama` and its kin in llama.cpp's source; what changed over time stands in `GraphEra`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from orchestrator.eras.memory import GraphEra
 from orchestrator.model.memory.allocator import EXTERNAL, F16, F32, I32, I64, Graph, Tensor
 from orchestrator.model.memory.shape import Layer, Shape
-
-
-@dataclass(frozen=True, kw_only=True)
-class Era:
-    """What a build does differently in its graph; each is False in the oldest.
-
-    outputs_only: the last layer goes on with the tokens whose logits are wanted.
-    split_glu: gate and up are joined into a third tensor, not written over the first.
-    row_indices: inputs say into which rows of the KV cache to write.
-    f16_mask: with flash attention the mask is F16 from the beginning, not a converted copy.
-    embedding_input: a place for ready-made embeddings, even when tokens come.
-    latent_without_v: latent attention (MLA) reads V out of K, and without flash attention turns it round first.
-    rotated: with a quantized cache, K and V are multiplied by a rotation first.
-    """
-
-    outputs_only: bool = False
-    split_glu: bool = False
-    row_indices: bool = False
-    f16_mask: bool = False
-    embedding_input: bool = False
-    rotated: bool = False
-    latent_without_v: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,13 +26,13 @@ class Batch:
     quantized_v: bool = False
 
 
-def build(shape: Shape, batch: Batch, era: Era) -> Graph:
+def build(shape: Shape, batch: Batch, era: GraphEra) -> Graph:
     """The graph of one batch."""
     return _Builder(shape, batch, era).build()
 
 
 class _Builder:
-    def __init__(self, shape: Shape, batch: Batch, era: Era) -> None:
+    def __init__(self, shape: Shape, batch: Batch, era: GraphEra) -> None:
         self.shape, self.batch, self.era = shape, batch, era
         self.graph = Graph()
         self.k_rotation: Tensor | None = None

@@ -9,7 +9,7 @@ from typing import Literal
 from orchestrator.errors import LcppError
 from orchestrator.machine.memory import Available
 from orchestrator.model.memory.estimate import Estimate, estimate
-from orchestrator.model.memory.settings import Settings
+from orchestrator.model.memory.settings import MemorySettings
 from orchestrator.model.memory.shape import Shape
 from orchestrator.text.numbers import MIB, mib
 
@@ -94,7 +94,7 @@ def _spare(usable_bytes: int) -> int:
     return max(_SPARE_BYTES, int(_SPARE_SHARE * usable_bytes))
 
 
-def fit(shape: Shape, settings: Settings, there: Available) -> Fit:
+def fit(shape: Shape, settings: MemorySettings, there: Available) -> Fit:
     """The verdict on a run of a model of that shape, with what would fit where it does not."""
     one = estimate(shape, settings)
     state = judge(one.needed_bytes, there.usable_bytes)
@@ -119,7 +119,7 @@ def refuse(verdict: Fit) -> None:
     )
 
 
-def _options(shape: Shape, settings: Settings, one: Estimate, there: Available) -> Iterator[Option]:
+def _options(shape: Shape, settings: MemorySettings, one: Estimate, there: Available) -> Iterator[Option]:
     usable = there.usable_bytes - _spare(there.usable_bytes)
     n_ctx = _largest_context(shape, settings, one.n_ctx, usable)
     if n_ctx:
@@ -140,14 +140,13 @@ def _options(shape: Shape, settings: Settings, one: Estimate, there: Available) 
             break
 
 
-def _needed(shape: Shape, settings: Settings) -> int:
+def _needed(shape: Shape, settings: MemorySettings) -> int:
     return estimate(shape, settings, quick=True).needed_bytes
 
 
-def _largest_context(shape: Shape, settings: Settings, asked: int, usable: int) -> int:
+def _largest_context(shape: Shape, settings: MemorySettings, asked: int, usable: int) -> int:
     """The largest context below `asked`, in steps of 256 tokens, that fits; 0: none does, or it cannot be set."""
-    fixed = settings.program == "llama-simple" and settings.era.simple_context is not None
-    if fixed or settings.program == "llama-bench":
+    if settings.fixed_context:
         return 0
     low, high = 0, asked // _STEP
     while low < high:

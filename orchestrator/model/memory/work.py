@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from orchestrator.model.memory.estimate import row_bytes, settled, window_cells
-from orchestrator.model.memory.settings import Settings
+from orchestrator.model.memory.settings import MemorySettings
 from orchestrator.model.memory.shape import Layer, Shape, Weight
 
 # What is multiplied: blocks of small integers, or floats (attention, too).
@@ -61,7 +61,7 @@ class Work:
         return 2 * sum(self.multiply_adds.values())
 
 
-def generated(shape: Shape, settings: Settings, spans: Sequence[Span]) -> Work:
+def generated(shape: Shape, settings: MemorySettings, spans: Sequence[Span]) -> Work:
     """The work of generating a token, as a mean over the tokens of `spans`. Pure."""
     return Work(
         weights_bytes=sum(weight.n_bytes * _share_read(weight, shape) for weight in shape.weights),
@@ -71,7 +71,7 @@ def generated(shape: Shape, settings: Settings, spans: Sequence[Span]) -> Work:
     )
 
 
-def prompt(shape: Shape, settings: Settings, spans: Sequence[Span]) -> Work:
+def prompt(shape: Shape, settings: MemorySettings, spans: Sequence[Span]) -> Work:
     """The work of a token of a prompt, as a mean over the tokens of `spans`, each a prompt. Pure.
 
     Each token looks at those before it alone, though a batch may compute more and mask it. Where the build computes
@@ -129,11 +129,11 @@ def _multiply_adds(shape: Shape, spans: Sequence[Span], *, output_share: float) 
     return {kind: count for kind, count in counts.items() if count}
 
 
-def _kv_bytes(shape: Shape, settings: Settings, spans: Sequence[Span]) -> float:
+def _kv_bytes(shape: Shape, settings: MemorySettings, spans: Sequence[Span]) -> float:
     return sum(_layer_bytes(shape, layer, settings, spans) for layer in shape.layers if not layer.recurrent)
 
 
-def _layer_bytes(shape: Shape, layer: Layer, settings: Settings, spans: Sequence[Span]) -> float:
+def _layer_bytes(shape: Shape, layer: Layer, settings: MemorySettings, spans: Sequence[Span]) -> float:
     """K and V of one layer for one token: flash attention passes over what is masked, else all cells are read."""
     era, window = settings.era, layer.window
     if settings.flash_attn:

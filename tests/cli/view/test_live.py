@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from orchestrator.cli.view.live import FirstRate
 from orchestrator.drive.command import Command
-from orchestrator.engine.dialect import dialect_for
+from tests.plans import planned
 
 COMMAND = Command(
-    program="llama-completion",
+    plan=planned(9445),
     argv=("x",),
     environment={},
-    layout=dialect_for(9445, None).layout("llama-completion"),
+    layout=planned(9445).layout,
     prompt="hello",
     n_ctx=None,
 )

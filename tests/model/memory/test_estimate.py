@@ -20,13 +20,12 @@ from orchestrator.errors import ModelError
 from orchestrator.machine.memory import Available
 from orchestrator.model.gguf.byte_source import FileSource
 from orchestrator.model.gguf.header import ArrayInfo, Header, read_header
-from orchestrator.model.memory.eras import memory_era
 from orchestrator.model.memory.estimate import Estimate, estimate
-from orchestrator.model.memory.settings import Settings, settings_of
+from orchestrator.model.memory.settings import MemorySettings, memory_settings
 from orchestrator.model.memory.shape import shape_of
 from orchestrator.model.memory.verdict import fit
-from orchestrator.recipe.schema.recipe import RunSpec
 from tests.model.model_shapes import SHAPES, header_of, write_shape
+from tests.plans import planned
 
 MIB = 2**20
 CPU = frozenset({"avx2", "avx512f"})
@@ -51,11 +50,11 @@ class Loader(NamedTuple):
 LOADER = [Loader(*row) for row in json.loads(Path(__file__).with_name("memory_loader.json").read_text())]
 
 
-def _settings(build: int, n_ctx: int, *, cache: str = "f16", flash_attn: bool = False) -> Settings:
-    run = RunSpec(program="complete", prompt="hi", n_ctx=n_ctx, n_predict=1)
-    asked = settings_of(run, build=build, program="llama-completion", n_prompt=2, repack=build != 3642, cpu=CPU)
+def _settings(build: int, n_ctx: int, *, cache: str = "f16", flash_attn: bool = False) -> MemorySettings:
+    plan = planned(build, program="complete", prompt="hi", n_ctx=n_ctx, n_predict=1)
+    asked = memory_settings(plan, repack=build != 3642, cpu=CPU)
     # The V cache cannot be quantized without flash attention.
-    return replace(asked, type_k=cache, type_v=cache if flash_attn else "f16", flash_attn=flash_attn)
+    return replace(asked, n_prompt=2, type_k=cache, type_v=cache if flash_attn else "f16", flash_attn=flash_attn)
 
 
 def _estimate(header: Header, build: int, n_ctx: int, *, cache: str = "f16", flash_attn: bool = False) -> Estimate:
@@ -250,29 +249,35 @@ def test_quick_is_near() -> None:
             assert quick == pytest.approx(whole, rel=0.01)
 
 
+def _of(build: int, **run: object) -> MemorySettings:
+    return memory_settings(planned(build, **run))
+
+
 def test_settings_of_each_program() -> None:
-    complete = settings_of(RunSpec(prompt="x" * 100, n_predict=28), build=3642, program="llama-cli", prompt_bytes=100)
+    complete = _of(3642, prompt="x" * 100, n_predict=28)
     assert (complete.n_ctx, complete.n_batch, complete.n_ubatch, complete.flash_attn) == (256, 2048, 512, False)
-    old = settings_of(RunSpec(prompt="x"), build=2000, program="llama-cli", prompt_bytes=1)
+    old = _of(2000, prompt="x")
     assert (old.n_batch, old.n_ubatch) == (512, 512)
-    simple = settings_of(
-        RunSpec(program="llama-simple", prompt="x", n_predict=20), build=10587, program="llama-simple", n_prompt=11
-    )
+    simple = _of(10587, program="llama-simple", prompt="x" * 44, n_predict=20)
     assert (simple.n_ctx, simple.n_batch, simple.n_ubatch, simple.full_window) == (30, 11, 11, True)
-    bench = settings_of(RunSpec(program="bench", n_prompt=4096, n_gen=64), build=10587, program="llama-bench")
+    bench = _of(10587, program="bench", n_prompt=4096, n_gen=64)
     assert (bench.n_ctx, bench.flash_attn) == (4096, True)
-    batched = settings_of(
-        RunSpec(program="batched-bench", n_prompt=128, n_gen=8, n_parallel=(1, 4)),
-        build=3642,
-        program="llama-batched-bench",
-    )
+    batched = _of(3642, program="batched-bench", n_prompt=128, n_gen=8, n_parallel=(1, 4))
     assert (batched.n_ctx, batched.n_seq) == (544, 4)
-    perplexity = settings_of(RunSpec(program="perplexity", prompt="x"), build=3642, program="llama-perplexity")
+    perplexity = _of(3642, program="perplexity", prompt="x")
     assert (perplexity.n_ctx, perplexity.n_seq) == (2048, 4)
-    chat = settings_of(RunSpec(program="chat", prompt="x"), build=10587, program="llama-cli", prompt_bytes=1)
+    chat = _of(10587, program="chat", prompt="x")
     assert chat.outputs_limited
-    talk = RunSpec(program="chat", prompts=("x", "y"), history="keep", n_predict=600)
-    longest = settings_of(talk, build=10587, program="llama-cli", prompt_bytes=100, session_bytes=(100, 50))
+    longest = _of(10587, program="chat", mode="chat", prompts=("x" * 100, "y" * 50), history="keep", n_predict=600)
     # Both prompts and answers, 64 tokens of the template for each, 512 for its beginning, 8 spare ones: 1998.
     assert longest.n_ctx == 2048
-    assert not memory_era(9000).chat_outputs_limited
+    assert not _of(9000, program="chat", prompt="x").outputs_limited
+
+
+def test_llama_bench_has_flash_attention_off_for_longer_than_the_others() -> None:
+    # Told by a run of llama-bench -v of b7000: 300.00 MiB of compute for pp4096 of a Llama 3.1 8B.
+    shape = shape_of([header_of(SHAPES["llama-3.1-8b"])])
+    bench = estimate(shape, _of(7000, program="bench", n_prompt=4096, n_gen=0))
+    assert bench.compute_bytes / 2**20 == pytest.approx(300.0, abs=0.5)
+    assert _of(7000, prompt="x").flash_attn
+    assert [_of(build, program="bench").flash_attn for build in (9436, 9437)] == [False, True]

@@ -10,11 +10,11 @@ import pytest
 from orchestrator.machine import cpu
 from orchestrator.machine.memory import Available, available
 from orchestrator.model.memory.estimate import estimate
-from orchestrator.model.memory.settings import Settings, settings_of
+from orchestrator.model.memory.settings import MemorySettings, memory_settings
 from orchestrator.model.memory.shape import shape_of
 from orchestrator.model.memory.verdict import Fit, FitError, fit, judge, refuse
-from orchestrator.recipe.schema.recipe import RunSpec
 from tests.model.model_shapes import SHAPES, header_of
+from tests.plans import planned
 
 GIB = 2**30
 SEED = shape_of([header_of(SHAPES["llama-3.1-8b"])])
@@ -24,10 +24,9 @@ def _there(free_bytes: int) -> Available:
     return Available(total_bytes=24 * GIB, free_bytes=free_bytes, swap_free_bytes=0, cgroup=None)
 
 
-def _seed(**changed: object) -> Settings:
-    run = RunSpec(program="llama-simple", prompt="Can you write me a poem about santa cruz?", n_predict=300)
-    run = RunSpec.model_validate({**run.model_dump(), **changed})
-    return settings_of(run, build=3642, program="llama-simple", prompt_bytes=41)
+def _seed(**changed: object) -> MemorySettings:
+    run = {"program": "llama-simple", "prompt": "Can you write me a poem about santa cruz?", "n_predict": 300}
+    return memory_settings(planned(3642, **{**run, **changed}))
 
 
 def _fit(free_bytes: int, **changed: object) -> Fit:

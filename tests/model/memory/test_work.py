@@ -9,18 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.model.gguf.header import Header, Tensor
-from orchestrator.model.memory.settings import Settings, settings_of
+from orchestrator.model.memory.settings import MemorySettings, memory_settings
 from orchestrator.model.memory.shape import Shape, shape_of
 from orchestrator.model.memory.work import Span, generated, prompt
-from orchestrator.recipe.schema.recipe import RunSpec
 from tests.model.model_shapes import SHAPES, header_of
+from tests.plans import planned
 
 NEW, OLD = 10000, 1500
 
 
-def _settings(build: int = NEW, *, n_ctx: int = 8192, flash_attn: bool | None = None) -> Settings:
-    run = RunSpec(program="complete", prompt="hi", n_ctx=n_ctx, n_predict=1)
-    asked = settings_of(run, build=build, program="llama-completion")
+def _settings(build: int = NEW, *, n_ctx: int = 8192, flash_attn: bool | None = None) -> MemorySettings:
+    asked = memory_settings(planned(build, program="complete", prompt="hi", n_ctx=n_ctx, n_predict=1))
     return asked if flash_attn is None else replace(asked, flash_attn=flash_attn)
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from orchestrator.drive.conversation import SessionCommand, check_session, compose_session
-from orchestrator.engine.dialect import dialect_for
+from orchestrator.drive.command import Command, compose
+from orchestrator.eras.dialect import dialect_for
 from orchestrator.errors import UsageError
+from orchestrator.programs.plan.make import plan
 from orchestrator.recipe.schema.recipe import RunSpec
 from tests.drive.test_command import MODEL, engine
 
@@ -20,9 +22,10 @@ def spec(**run: Any) -> RunSpec:
     return RunSpec.model_validate({"n_predict": 48, "prompts": ["one", "two"], "history": "keep", **run})
 
 
-def session(build: int, model: Any = WITH_BOS, **run: Any) -> SessionCommand:
+def session(build: int, model: Any = WITH_BOS, **run: Any) -> Command:
     asked = spec(**run)
-    return compose_session(asked, asked.prompts or (), engine(build), model, inherited={"PATH": "/bin"})
+    planned = plan(asked, dialect_for(build, None), prompts=asked.prompts or ())
+    return compose(planned, engine(build), model, folder=Path("/nowhere"), inherited={"PATH": "/bin"})
 
 
 OLD = "-m /m.gguf -n 48 -c 512 --temp 0.0 --seed 42 -cnv --simple-io --no-display-prompt"
@@ -51,13 +54,13 @@ CHAT = "-m /m.gguf -n 48 -c 768 --temp 0.0 --seed 42"
     ],
 )
 def test_command_lines(build: int, run: dict[str, Any], expected: str) -> None:
-    assert " ".join(session(build, **run).command.argv[1:]) == expected
+    assert " ".join(session(build, **run).argv[1:]) == expected
 
 
 def test_a_conversation_needs_room_for_all_of_it() -> None:
     prompts = ["x" * 1000] * 10
-    kept = session(9927, program="chat", mode="chat", prompts=prompts).command.n_ctx
-    fresh = session(9927, program="chat", mode="chat", prompts=prompts, history="reset").command.n_ctx
+    kept = session(9927, program="chat", mode="chat", prompts=prompts).n_ctx
+    fresh = session(9927, program="chat", mode="chat", prompts=prompts, history="reset").n_ctx
     assert kept is not None
     assert fresh is not None
     assert kept >= 10 * (1000 + 48)
@@ -66,10 +69,10 @@ def test_a_conversation_needs_room_for_all_of_it() -> None:
 
 def test_only_the_chat_program_can_forget_so_it_is_taken() -> None:
     asked = {"mode": "chat", "history": "reset"}
-    assert session(9927, **asked).command.program == "llama-cli"
-    assert session(9927, mode="chat").command.program == "llama-completion"
+    assert session(9927, **asked).plan.name == "llama-cli"
+    assert session(9927, mode="chat").plan.name == "llama-completion"
     # One prompt leaves nothing to forget.
-    assert session(3642, prompts=["one"], **asked).command.program == "llama-cli"
+    assert session(3642, prompts=["one"], **asked).plan.name == "llama-cli"
 
 
 @pytest.mark.parametrize(
@@ -102,7 +105,7 @@ def test_what_a_build_cannot_do_is_refused_with_what_to_use(
 ) -> None:
     asked = spec(**run)
     with pytest.raises(UsageError, match=what) as caught:
-        check_session(asked, asked.prompts or (), dialect_for(build, None))
+        plan(asked, dialect_for(build, None), prompts=asked.prompts or ())
     assert step in (caught.value.hint or "")
     assert caught.value.where
 
@@ -119,6 +122,6 @@ def test_a_program_that_must_begin_with_a_token_needs_one(build: int, run: dict[
 
 
 def test_where_the_program_says_more_than_it_was_told_to_that_is_noted() -> None:
-    assert any("helpful assistant" in note for note in session(4475, mode="chat").command.notes)
-    assert not session(4475, mode="chat", system="Be brief.").command.notes
-    assert not session(4799, mode="chat").command.notes
+    assert any("helpful assistant" in note for note in session(4475, mode="chat").notes)
+    assert not session(4475, mode="chat", system="Be brief.").notes
+    assert not session(4799, mode="chat").notes

@@ -15,10 +15,6 @@ _SPARE = 8
 _TEMPLATE = 512
 _TURN = 64
 _STEP = 256
-# What llama-batched-bench warms up with.
-_WARM_UP = 16
-# llama-perplexity's own default.
-_CHUNK = 512
 
 
 def completion_context(run: RunSpec, prompt_bytes: int, *, template: bool) -> int:
@@ -44,17 +40,6 @@ def session_context(run: RunSpec, prompts_bytes: Collection[int], *, template: b
     sizes = [n_bytes + answer for n_bytes in prompts_bytes]
     needed = sum(sizes) if run.history == "keep" else max(sizes)
     return _enough(needed + len((run.system or "").encode()), template=template)
-
-
-def batched_context(run: RunSpec) -> tuple[int, int]:
-    """For a batched bench: the tokens of the longest sequence, and the context in which all of them have room."""
-    one = max(run.n_prompt + run.n_gen, _WARM_UP)
-    return one, max(run.n_parallel) * one
-
-
-def chunk_context(run: RunSpec) -> int:
-    """The context of one chunk of a perplexity run: as asked, or the program's own."""
-    return _CHUNK if run.n_ctx == "auto" else run.n_ctx
 
 
 def _enough(n_tokens: int, *, template: bool) -> int:

@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 
 from orchestrator.drive.transcript import Transcript
-from orchestrator.engine.dialect import Layout
 from orchestrator.errors import DriveError, Interrupted, LcppError, OutputLostError
+from orchestrator.parse.layout import Layout
 from orchestrator.parse.parser import parse_run
-from orchestrator.recipe.schema.recipe import Program, RunSpec
-from orchestrator.result.outcome import failure
+from orchestrator.programs.all_programs import PROGRAMS
+from orchestrator.recipe.schema.recipe import Program
+from orchestrator.result.run.outcome import failure
+from tests.plans import planned
 
 WELL = Transcript(
     argv=("llama-cli",),
@@ -35,7 +37,7 @@ WELL = Transcript(
 def ended(**changes: Any) -> LcppError | None:
     transcript = dataclasses.replace(WELL, **changes)
     record = parse_run(transcript.stdout, transcript.stderr, Layout(shape="stdout"), "Hello")
-    return failure(transcript, record, "llama-cli", RunSpec(prompt="Hello"))
+    return failure(transcript, record, planned(3642))
 
 
 def test_a_run_that_ended_well() -> None:
@@ -81,32 +83,33 @@ CALCULATING = b"perplexity: calculating perplexity over 2 chunks, n_ctx=128, bat
 
 
 @pytest.mark.parametrize(
-    ("program", "shape", "stdout", "stderr", "expected"),
+    ("program", "stdout", "stderr", "expected"),
     [
-        ("llama-batched-bench", "batched-bench", ROW, TIMED, None),
-        ("llama-batched-bench", "batched-bench", b"", TIMED, "a table with the columns PP, TG, B"),
-        ("llama-batched-bench", "batched-bench", ROW, CONTEXT, "and the timings behind it"),
-        ("llama-perplexity", "perplexity", b"[1]2.5000,[2]2.2500,\n", CALCULATING, None),
-        ("llama-perplexity", "perplexity", b"[1]2.5000,", CALCULATING + CONTEXT, "a value for each chunk"),
-        ("llama-bench", "bench", b'[{"build_commit": "a", "n_prompt": 1, "n_gen": 0, "avg_ts": 2.0}]', b"", None),
-        ("llama-bench", "bench", b"[\n", b"", "a JSON array of tests"),
-        ("llama-simple", "stdout", b" Paris.", b"llama_model_loader: - type  f32:   21 tensors\n\n\n Hello\n\n", None),
-        ("llama-simple", "stdout", b" Paris.", b"llama_model_loader: - type  f32:   21 tensors\n", "eval time"),
+        ("llama-batched-bench", ROW, TIMED, None),
+        ("llama-batched-bench", b"", TIMED, "a table with the columns PP, TG, B"),
+        ("llama-batched-bench", ROW, CONTEXT, "and the timings behind it"),
+        ("llama-perplexity", b"[1]2.5000,[2]2.2500,\n", CALCULATING, None),
+        ("llama-perplexity", b"[1]2.5000,", CALCULATING + CONTEXT, "a value for each chunk"),
+        ("llama-bench", b'[{"build_commit": "a", "n_prompt": 1, "n_gen": 0, "avg_ts": 2.0}]', b"", None),
+        ("llama-bench", b"[\n", b"", "a JSON array of tests"),
+        ("llama-simple", b" Paris.", b"llama_model_loader: - type  f32:   21 tensors\n\n\n Hello\n\n", None),
+        ("llama-simple", b" Paris.", b"llama_model_loader: - type  f32:   21 tensors\n", "eval time"),
     ],
 )
 def test_each_program_must_print_what_it_is_for(
-    program: Program, shape: Any, stdout: bytes, stderr: bytes, expected: str | None
+    program: Program, stdout: bytes, stderr: bytes, expected: str | None
 ) -> None:
     transcript = dataclasses.replace(WELL, stdout=stdout, stderr=stderr)
-    record = parse_run(stdout, stderr, Layout(shape=shape), "Hello")
-    error = failure(transcript, record, program, RunSpec(prompt="Hello"), loses_output=CONTEXT in stderr)
+    build = 1012 if program == "llama-simple" else 3642
+    record = parse_run(stdout, stderr, PROGRAMS[program].layout(build), "Hello")
+    error = failure(transcript, record, planned(9000 if CONTEXT in stderr else build, program=program))
     if expected is None:
         assert error is None
     else:
         assert error is not None
         assert expected in error.what
         assert isinstance(error, OutputLostError) == (CONTEXT in stderr)
-        never_lost = failure(transcript, record, program, RunSpec(prompt="Hello"))
+        never_lost = failure(transcript, record, planned(build, program=program))
         assert type(never_lost) is DriveError
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from orchestrator.machine.limits.stored import LimitName, MachineLimits, ThreadLimits
-from orchestrator.model.memory.settings import Settings
+from orchestrator.model.memory.settings import MemorySettings
 from orchestrator.model.memory.shape import Shape
 from orchestrator.model.memory.work import Arithmetic, Span, Work, generated, prompt
-from orchestrator.parse.record import BatchedTest, BenchTest, Record
+from orchestrator.parse.record import Record
+from orchestrator.programs.defaults import threads_of
+from orchestrator.programs.plan.kinds import RunPlan
+from orchestrator.programs.protocol import Stage
 from orchestrator.result.limits import GenerationLimits, PromptLimits, RunLimits
 from orchestrator.result.schema import AnswerResult, Measured
 from orchestrator.text.numbers import mib
@@ -26,37 +28,25 @@ _F16_IS_F32 = ("x86_64", "AMD64", "i686")
 _KINDS: Mapping[Arithmetic, LimitName] = {"int8": "int8", "f32": "f32", "f16": "f32", "bf16": "f32"}
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Stage:
-    """Prompt processing, or generation, as the figures are about it. `reason`: why there is no work to tell of."""
-
-    spans: tuple[Span, ...] = ()
-    rate: float | None = None
-    n_threads: int | None = None
-    n_parallel: int = 1
-    n_batch: int = 1
-    reason: str | None = None
-
-
 def limits(
+    plan: RunPlan,
     shape: Shape,
-    settings: Settings,
+    settings: MemorySettings,
     record: Record,
     measured: Measured,
     machine: MachineLimits | None,
     *,
     answers: Sequence[AnswerResult] = (),
-    history_kept: bool = False,
 ) -> RunLimits:
     """How close a run came to its machine's limits; `told` (result/limits.py) says it in words.
 
     Args:
         shape, settings: the model, and what the run asked for, as for its memory (`MemoryCheck`).
         machine: what `stored_limits` gave; None: not measured yet.
-        answers, history_kept: of a session; its answers may stand in one context, one behind the other.
+        answers: of a session.
     """
     missing: dict[str, str] = {}
-    generation_stage, prompt_stage = _stages(settings, record, measured, answers, history_kept)
+    generation_stage, prompt_stage = _stages(plan, record, measured, answers)
     generation = _generation(shape, settings, generation_stage, machine, missing)
     processing = _prompt(shape, settings, prompt_stage, machine, missing)
     return RunLimits(
@@ -70,12 +60,12 @@ def limits(
 
 
 def _generation(
-    shape: Shape, settings: Settings, stage: _Stage, machine: MachineLimits | None, missing: dict[str, str]
+    shape: Shape, settings: MemorySettings, stage: Stage, machine: MachineLimits | None, missing: dict[str, str]
 ) -> GenerationLimits:
-    reason = stage.reason
+    spans, reason = _spans(stage)
     if reason is None and stage.n_parallel > 1 and shape.n_expert:
         reason = "several sequences take different experts, and which is not known"
-    work = None if reason else generated(shape, settings, stage.spans)
+    work = None if reason else generated(shape, settings, spans)
     weights = None if work is None else work.weights_bytes / stage.n_parallel
     kv = None if work is None else work.kv_bytes + work.state_bytes
     each = None if weights is None or kv is None else weights + kv
@@ -97,12 +87,13 @@ def _generation(
 
 
 def _prompt(
-    shape: Shape, settings: Settings, stage: _Stage, machine: MachineLimits | None, missing: dict[str, str]
+    shape: Shape, settings: MemorySettings, stage: Stage, machine: MachineLimits | None, missing: dict[str, str]
 ) -> PromptLimits:
-    reason = stage.reason
-    work = None if reason else prompt(shape, settings, stage.spans)
+    spans, reason = _spans(stage)
+    work = None if reason else prompt(shape, settings, spans)
     achieved = None if work is None or stage.rate is None else work.operations * stage.rate
-    reason = reason or (None if work is None else _why_not(work, stage, machine))
+    n_batch = min(max((span.n for span in spans), default=1), settings.n_batch, settings.n_ubatch)
+    reason = reason or (None if work is None else _why_not(work, n_batch, machine))
     peak = own = None
     if work is not None and machine is not None and reason is None:
         peak = _peak(work, machine)
@@ -121,93 +112,57 @@ def _prompt(
     )
 
 
-def _stages(
-    settings: Settings, record: Record, measured: Measured, answers: Sequence[AnswerResult], history_kept: bool
-) -> tuple[_Stage, _Stage]:
+def _stages(plan: RunPlan, record: Record, measured: Measured, answers: Sequence[AnswerResult]) -> tuple[Stage, Stage]:
     """Generation and prompt processing: at which positions, how fast, with how many threads."""
-    info = record.system_info
-    n_threads = None if info is None else info.n_threads
-    n_threads_batch = None if info is None else info.n_threads_batch or n_threads
-    if record.perplexity is not None:
-        return (
-            _Stage(reason="llama-perplexity generates nothing"),
-            _Stage(reason="llama-perplexity computes the output for some tokens alone, and which differs by build"),
-        )
-    if record.bench:
-        return _of_bench(record.bench, settings, measured)
-    if record.batched:
-        return _of_batched(record.batched, settings, n_threads, n_threads_batch)
+    own = plan.program.stages(record)
+    if own is not None:
+        return own
+    n_threads, n_threads_batch = threads_of(record)
     if answers:
-        prompts, texts = _of_session(answers, history_kept)
+        prompts, texts = _positions(answers, history_kept=plan.run.history == "keep")
     else:
         prompts = ((0, measured.n_prompt),)
         texts = ((measured.n_prompt or 0, None if measured.n_prompt is None else measured.n_gen),)
+    missing = measured.missing.get
     return (
-        _stage(texts, measured.generation_per_second, n_threads, measured.missing.get("generation_per_second")),
-        _stage(
-            prompts, measured.prompt_per_second, n_threads_batch, measured.missing.get("prompt_per_second"), settings
+        Stage(
+            positions=texts,
+            rate=measured.generation_per_second,
+            n_threads=n_threads,
+            reason=missing("generation_per_second"),
+        ),
+        Stage(
+            positions=prompts,
+            rate=measured.prompt_per_second,
+            n_threads=n_threads_batch,
+            reason=missing("prompt_per_second"),
         ),
     )
 
 
-def _stage(
-    positions: Sequence[tuple[int, int | None]],
-    rate: float | None,
-    n_threads: int | None,
-    reason: str | None,
-    settings: Settings | None = None,
-) -> _Stage:
-    if rate is None:
-        return _Stage(n_threads=n_threads, reason=reason or "its speed is not known")
-    spans = tuple(Span(first, n) for first, n in positions if n)
-    if not spans or any(n is None for _, n in positions):
-        return _Stage(n_threads=n_threads, reason="the number of its tokens is not known")
-    longest = max(span.n for span in spans)
-    n_batch = 1 if settings is None else min(longest, settings.n_batch, settings.n_ubatch)
-    return _Stage(spans=spans, rate=rate, n_threads=n_threads, n_batch=n_batch)
-
-
-def _of_session(
-    answers: Sequence[AnswerResult], history_kept: bool
+def _positions(
+    answers: Sequence[AnswerResult], *, history_kept: bool
 ) -> tuple[tuple[tuple[int, int | None], ...], tuple[tuple[int, int | None], ...]]:
+    """Of a session's prompts and answers, which may stand in one context, one behind the other."""
     prompts: list[tuple[int, int | None]] = []
     texts: list[tuple[int, int | None]] = []
-    at = 0
-    for one in answers:
-        first = at if history_kept else 0
-        prompts.append((first, one.n_prompt))
-        texts.append((first + (one.n_prompt or 0), one.n_gen))
-        at = first + (one.n_prompt or 0) + (one.n_gen or 0)
+    end = 0
+    for answer in answers:
+        first = end if history_kept else 0
+        prompts.append((first, answer.n_prompt))
+        texts.append((first + (answer.n_prompt or 0), answer.n_gen))
+        end = first + (answer.n_prompt or 0) + (answer.n_gen or 0)
     return tuple(prompts), tuple(texts)
 
 
-def _of_bench(tests: Sequence[BenchTest], settings: Settings, measured: Measured) -> tuple[_Stage, _Stage]:
-    """Of each kind the last test, as the figures are."""
-    generation = next((test for test in reversed(tests) if test.n_prompt == 0 and test.n_gen), None)
-    processing = next((test for test in reversed(tests) if test.n_gen == 0 and test.n_prompt), None)
-    none = _Stage(reason="llama-bench was not asked for it")
-    stages = [none, none]
-    if generation is not None:
-        spans = [(generation.n_depth, generation.n_gen)]
-        stages[0] = _stage(spans, measured.generation_per_second, generation.n_threads, None)
-    if processing is not None:
-        spans = [(processing.n_depth, processing.n_prompt)]
-        stages[1] = _stage(spans, measured.prompt_per_second, processing.n_threads, None, settings)
-    return stages[0], stages[1]
-
-
-def _of_batched(
-    tests: Sequence[BatchedTest], settings: Settings, n_threads: int | None, n_threads_batch: int | None
-) -> tuple[_Stage, _Stage]:
-    """Of each kind the fastest test, as the figures are."""
-    fastest = max(tests, key=lambda test: test.speed_tg or 0.0)
-    generation = _stage([(fastest.n_prompt, fastest.n_gen)], fastest.speed_tg, n_threads, None)
-    if generation.reason is None:
-        generation = _Stage(
-            spans=generation.spans, rate=generation.rate, n_threads=n_threads, n_parallel=max(1, fastest.n_parallel)
-        )
-    fastest = max(tests, key=lambda test: test.speed_pp or 0.0)
-    return generation, _stage([(0, fastest.n_prompt)], fastest.speed_pp, n_threads_batch, None, settings)
+def _spans(stage: Stage) -> tuple[tuple[Span, ...], str | None]:
+    """Where its tokens stand, or why nothing can be said of their work."""
+    if stage.rate is None:
+        return (), stage.reason or "its speed is not known"
+    spans = tuple(Span(first, n) for first, n in stage.positions if n)
+    if not spans or any(n is None for _, n in stage.positions):
+        return (), "the number of its tokens is not known"
+    return spans, None
 
 
 def _of_machine(
@@ -225,7 +180,7 @@ def _unmeasured(machine: MachineLimits | None, name: LimitName) -> str:
     return HOW_TO_MEASURE if machine is None else machine.missing.get(name, "it could not be measured on this machine")
 
 
-def _why_not(work: Work, stage: _Stage, machine: MachineLimits | None) -> str | None:
+def _why_not(work: Work, n_batch: int, machine: MachineLimits | None) -> str | None:
     """Why nothing honest can be said of a prompt's share of the peak arithmetic."""
     if machine is None:
         return HOW_TO_MEASURE
@@ -238,9 +193,9 @@ def _why_not(work: Work, stage: _Stage, machine: MachineLimits | None) -> str | 
         if other and count > few:
             return f"this CPU may have instructions for {kind.upper()}, which lcpp does not measure"
     peak, bandwidth = _peak(work, machine), _of_machine(machine, "memory", None)[0]
-    if peak and bandwidth and stage.n_batch * work.operations / peak < work.weights_bytes / bandwidth:
+    if peak and bandwidth and n_batch * work.operations / peak < work.weights_bytes / bandwidth:
         return (
-            f"a batch of {stage.n_batch} tokens is done before its weights are read, so memory is the limit: "
+            f"a batch of {n_batch} tokens is done before its weights are read, so memory is the limit: "
             "take a longer prompt to see what the arithmetic gives"
         )
     return None

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Mapping
 
 from orchestrator.drive.transcript import Transcript
 from orchestrator.errors import DriveError, Interrupted, LcppError, OutputLostError
-from orchestrator.parse.answer import SIMPLE_TIMES_NOTHING
 from orchestrator.parse.record import Record
-from orchestrator.recipe.schema.recipe import Program, RunSpec
+from orchestrator.programs.plan.kinds import RunPlan
 
 _ERRORS_SHOWN = 4
 _SIGNALS = {
@@ -37,17 +35,12 @@ _SIGNALS = {
 }
 
 
-def failure(
-    transcript: Transcript, record: Record, program: Program, run: RunSpec, *, loses_output: bool = False
-) -> LcppError | None:
-    """Why the run did not end well; None when it did.
-
-    Args:
-        loses_output: this build of the program may end before all is printed.
-    """
+def failure(transcript: Transcript, record: Record, plan: RunPlan) -> LcppError | None:
+    """Why the run did not end well; None when it did."""
+    program, loses_output = plan.name, plan.loses_output
     log = str(transcript.folder / "stderr.log")
     if transcript.stopped_by is not None:
-        return _stopped(transcript, program, run, log)
+        return _stopped(transcript, plan, log)
     said = _said(record)
     if transcript.signal is not None:
         name = signal.Signals(transcript.signal).name
@@ -60,9 +53,9 @@ def failure(
             f"{program} ended with exit code {transcript.exit_code}{said}", where=log, hint=_advice(record)
         )
     # The total is the last line of the timings, and they are the last of what is printed.
-    if _has_needed(record, program) and not (loses_output and record.timings.total is None):
+    if plan.program.is_whole(record, plan.build) and not (loses_output and record.timings.total is None):
         return None
-    what = f"{program} ended well, but what was needed is not in its output: {_EXPECTED.get(program, _TIMINGS)}{said}"
+    what = f"{program} ended well, but what was needed is not in its output: {plan.program.NEEDED}{said}"
     if loses_output and record.context is not None:
         hint = "run it again when the machine is less busy: this llama.cpp may end before its last lines are printed"
         return OutputLostError(what, where=log, hint=hint)
@@ -70,28 +63,8 @@ def failure(
     return DriveError(what, where=log, hint=hint)
 
 
-_TIMINGS = "a line `… eval time = … ms / … runs`"
-_EXPECTED: Mapping[Program, str] = {
-    "llama-bench": "a JSON array of tests on stdout",
-    "llama-batched-bench": "a table with the columns PP, TG, B, … and the timings behind it",
-    "llama-perplexity": "a value for each chunk, and from b1068 on `Final estimate: PPL = …`",
-}
-
-
-def _has_needed(record: Record, program: Program) -> bool:
-    if program == "llama-bench":
-        return bool(record.bench)
-    if program == "llama-batched-bench":
-        # The timings stand behind the table: without them its end may be missing.
-        return bool(record.batched and record.timings.load)
-    if program == "llama-perplexity":
-        return record.perplexity is not None and record.perplexity.estimate is not None
-    if record.missing.get("timings") == SIMPLE_TIMES_NOTHING:
-        return record.generation.text is not None
-    return bool(record.timings.eval or record.timings.prompt_eval)
-
-
-def _stopped(transcript: Transcript, program: Program, run: RunSpec, log: str) -> LcppError:
+def _stopped(transcript: Transcript, plan: RunPlan, log: str) -> LcppError:
+    program, run = plan.name, plan.run
     kept = f"what it printed until then ({len(transcript.stdout) + len(transcript.stderr):,} bytes) is kept"
     if transcript.stopped_by == "interrupt":
         return Interrupted(

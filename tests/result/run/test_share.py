@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.machine.limits.stored import MachineLimits
-from orchestrator.model.memory.settings import settings_of
+from orchestrator.model.memory.settings import memory_settings
 from orchestrator.model.memory.shape import shape_of
 from orchestrator.parse.record import BatchedTest, BenchTest, Coverage, Perplexity, Record, SystemInfo
-from orchestrator.recipe.schema.recipe import RunSpec
 from orchestrator.result.limits import RunLimits, told
+from orchestrator.result.run.share import HOW_TO_MEASURE, limits
 from orchestrator.result.schema import AnswerResult, Measured
-from orchestrator.result.share import HOW_TO_MEASURE, limits
 from tests.machine.limits.machines import machine
 from tests.model.model_shapes import SHAPES, header_of
+from tests.plans import planned
 
 RECORD = Record(
     coverage=Coverage(n_lines=0, n_unrecognised=0),
@@ -41,11 +41,14 @@ def _limits(
     model: str = "llama-3.1-8b",
     answers: tuple[AnswerResult, ...] = (),
     history_kept: bool = False,
+    program: str = "complete",
 ) -> RunLimits:
-    run = RunSpec(program="complete", prompt="hi", n_ctx=4096, n_predict=1)
-    asked = settings_of(run, build=10000, program="llama-completion")
+    run: dict[str, object] = {"n_ctx": 4096, "n_predict": 1, "program": program}
+    if answers:
+        run |= {"prompts": ["hi"], "history": "keep" if history_kept else "reset"}
+    plan = planned(10000, **run)
     shape = shape_of([header_of(SHAPES[model])])
-    return limits(shape, asked, record, measured, there, answers=answers, history_kept=history_kept)
+    return limits(plan, shape, memory_settings(plan), record, measured, there, answers=answers)
 
 
 def _measured(n_prompt: int | None = 512, n_gen: int | None = 101, prompt: float = 40.0, rate: float = 5.0) -> Measured:
@@ -131,13 +134,12 @@ def test_arithmetic_that_was_not_measured_has_no_share() -> None:
     [("BF16", "x86_64", "BF16"), ("F16", "aarch64", "F16"), ("F16", "x86_64", None), ("F32", "aarch64", None)],
 )
 def test_floats_are_compared_with_floats(kind: str, architecture: str, expected: str | None) -> None:
-    run = RunSpec(program="complete", prompt="hi", n_ctx=4096, n_predict=1)
-    asked = settings_of(run, build=10000, program="llama-completion")
+    plan = planned(10000, program="complete", n_ctx=4096, n_predict=1)
     from dataclasses import replace
 
     shape = shape_of([header_of(replace(SHAPES["smollm2-135m"], kind=kind, embedding=kind))])
     there = machine().model_copy(update={"architecture": architecture})
-    found = limits(shape, asked, RECORD, _measured(), there)
+    found = limits(plan, shape, memory_settings(plan), RECORD, _measured(), there)
     if expected is None:
         assert found.prompt.arithmetic == "f32"
         assert found.prompt.arithmetic_share is not None
@@ -150,10 +152,10 @@ def test_a_bench_counts_from_its_depth() -> None:
         BENCH.model_copy(update={"n_prompt": 512, "avg_ts": 40.0}),
         BENCH.model_copy(update={"n_gen": 128, "n_depth": 1000, "avg_ts": 5.0}),
     )
-    found = _limits(RECORD.model_copy(update={"bench": tests}), _measured(n_gen=128), machine())
+    found = _limits(RECORD.model_copy(update={"bench": tests}), _measured(n_gen=128), machine(), program="bench")
     assert found.generation.kv_bytes_per_token == round((1000 + 64.5) * KV)
     assert (found.generation.n_threads, found.prompt.n_threads) == (2, 2)
-    alone = _limits(RECORD.model_copy(update={"bench": tests[1:]}), _measured(n_gen=128), machine())
+    alone = _limits(RECORD.model_copy(update={"bench": tests[1:]}), _measured(n_gen=128), machine(), program="bench")
     assert alone.missing == {"prompt": "llama-bench was not asked for it"}
 
 
@@ -162,10 +164,10 @@ def test_sequences_side_by_side_read_the_weights_together() -> None:
         n_prompt=100, n_gen=1, n_parallel=4, n_kv=1, t_pp_s=1.0, speed_pp=40.0, t_tg_s=1, speed_tg=20.0, t_s=2, speed=1
     )
     record = RECORD.model_copy(update={"batched": (one,)})
-    found = _limits(record, _measured(), machine())
+    found = _limits(record, _measured(), machine(), program="batched-bench")
     assert found.generation.weights_bytes_per_token == round(WEIGHTS / 4)
     assert found.generation.bytes_per_second == pytest.approx(20.0 * (WEIGHTS / 4 + 101 * KV), rel=1e-5)
-    experts = _limits(record, _measured(), machine(), "mixtral-4-layers")
+    experts = _limits(record, _measured(), machine(), "mixtral-4-layers", program="batched-bench")
     assert "different experts" in experts.missing["generation"]
 
 
@@ -189,7 +191,9 @@ def test_what_was_not_measured_keeps_its_reason() -> None:
     assert found.missing == {"generation": "it was stopped", "prompt": "its speed is not known"}
     assert told(found) == ""
     perplexity = RECORD.model_copy(update={"perplexity": Perplexity(estimate=1.0)})
-    assert "generates nothing" in _limits(perplexity, _measured(), machine()).missing["generation"]
+    assert (
+        "generates nothing" in _limits(perplexity, _measured(), machine(), program="perplexity").missing["generation"]
+    )
 
 
 def test_it_survives_the_result_file() -> None:

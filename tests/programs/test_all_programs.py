@@ -1,15 +1,19 @@
-"""The table of what differs between builds."""
+"""What each program is in each build: its file, how it is asked, where its answer is."""
 
 from __future__ import annotations
 
-import datetime
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from orchestrator.engine.dialect import Layout, Value, bounds_from_sources, dialect_for, estimate_build, groups, when
+from orchestrator.eras.dialect import dialect_for
 from orchestrator.errors import UsageError
-from orchestrator.recipe.schema.recipe import Program
+from orchestrator.parse.layout import Layout
+from orchestrator.programs.all_programs import PROGRAMS, program_for, settings_of, spell, when
+from orchestrator.programs.protocol import Inputs
+from orchestrator.programs.spelling import Value, own
+from orchestrator.recipe.schema.recipe import Program, RunSpec
 
 
 @pytest.mark.parametrize(
@@ -25,23 +29,23 @@ from orchestrator.recipe.schema.recipe import Program
     ],
 )
 def test_program_names(build: int, simple: str, cli: str, completion: str | None) -> None:
-    dialect = dialect_for(build, None)
-    assert dialect.file_name("llama-simple") == simple
-    assert dialect.file_name("llama-cli") == cli
-    assert dialect.file_name("llama-completion") == completion
-    assert dialect.file_name("llama-bench") == "llama-bench"
+    files = {name: program.FILE.at(build) for name, program in PROGRAMS.items()}
+    assert files["llama-simple"] == simple
+    assert files["llama-cli"] == cli
+    assert files["llama-completion"] == completion
+    assert files["llama-bench"] == "llama-bench"
 
 
 def test_a_purpose_finds_its_program() -> None:
-    assert dialect_for(3642, None).program_for("complete") == "llama-cli"
-    assert dialect_for(7348, None).program_for("complete") == "llama-completion"
-    assert dialect_for(7348, None).program_for("chat") == "llama-cli"
-    assert dialect_for(7348, None).program_for("bench") == "llama-bench"
+    assert program_for("complete", dialect_for(3642, None)).NAME == "llama-cli"
+    assert program_for("complete", dialect_for(7348, None)).NAME == "llama-completion"
+    assert program_for("chat", dialect_for(7348, None)).NAME == "llama-cli"
+    assert program_for("bench", dialect_for(7348, None)).NAME == "llama-bench"
 
 
 def test_a_program_that_is_not_there_yet_is_an_error_that_says_since_when() -> None:
     with pytest.raises(UsageError, match=r"no llama-completion: it came with b7348") as caught:
-        dialect_for(3642, None).program_for("llama-completion")
+        program_for("llama-completion", dialect_for(3642, None))
     assert caught.value.hint
     assert "complete" in caught.value.hint
 
@@ -58,38 +62,24 @@ def test_a_program_that_is_not_there_yet_is_an_error_that_says_since_when() -> N
         (3642, "llama-cli", Layout(shape="stdout")),
         (3761, "llama-cli", Layout(shape="stdout", end_mark=" [end of text]\n", trailer="\n\n")),
         (7348, "llama-cli", Layout(shape="chat")),
-        (3642, "llama-bench", Layout(shape="bench")),
-        (1366, "llama-batched-bench", Layout(shape="batched-bench")),
-        (1012, "llama-perplexity", Layout(shape="perplexity")),
+        (3642, "llama-bench", Layout(shape="json")),
+        (1366, "llama-batched-bench", Layout(shape="log")),
+        (1012, "llama-perplexity", Layout(shape="log")),
     ],
 )
 def test_where_the_answer_is(build: int, program: Program, layout: Layout) -> None:
-    assert dialect_for(build, None).layout(program) == layout
+    assert replace(PROGRAMS[program].layout(build), untimed="") == layout
 
 
 def test_only_the_new_chat_program_needs_the_server() -> None:
-    assert not dialect_for(7347, None).needs_server(["llama-cli"])
-    assert dialect_for(7348, None).needs_server(["llama-cli"])
-    assert not dialect_for(7348, None).needs_server(["llama-completion", "llama-bench"])
-
-
-@pytest.mark.parametrize(
-    ("day", "build", "off_by"),
-    [("2024-08-28", 3642, 60), ("2023-08-21", 1012, 0), ("2020-01-01", 1012, 0), ("2025-07-05", 5833, 60)],
-)
-def test_a_commit_is_placed_by_its_date(day: str, build: int, off_by: int) -> None:
-    assert abs(estimate_build(datetime.date.fromisoformat(day)) - build) <= off_by
-
-
-def test_what_nothing_is_known_of_gets_the_newest_dialect() -> None:
-    assert dialect_for(None, None) == dialect_for(None, datetime.date(2030, 1, 1))
-    assert dialect_for(None, None).complete_flags == dialect_for(20_000, None).complete_flags
+    assert [name for name, program in PROGRAMS.items() if program.needs_server(7347)] == []
+    assert [name for name, program in PROGRAMS.items() if program.needs_server(7348)] == ["llama-cli"]
 
 
 def test_the_batched_bench_came_later() -> None:
     with pytest.raises(UsageError, match="no llama-batched-bench: it came with b1366"):
-        dialect_for(1365, None).program_for("batched-bench")
-    assert dialect_for(1366, None).program_for("batched-bench") == "llama-batched-bench"
+        program_for("batched-bench", dialect_for(1365, None))
+    assert program_for("batched-bench", dialect_for(1366, None)).NAME == "llama-batched-bench"
 
 
 @pytest.mark.parametrize(
@@ -138,7 +128,7 @@ def test_the_batched_bench_came_later() -> None:
 def test_how_a_setting_is_spelled(
     build: int, program: Program, setting: str, value: Value, words: tuple[str, ...] | None
 ) -> None:
-    assert dialect_for(build, None).spell(program, setting, value) == words
+    assert spell(PROGRAMS[program], setting, value, build) == words
 
 
 @pytest.mark.parametrize(
@@ -153,66 +143,28 @@ def test_how_a_setting_is_spelled(
     ],
 )
 def test_when_a_setting_can_be_had(program: Program, setting: str, value: Value, said: str) -> None:
-    assert when(program, setting, value) == said
+    assert when(PROGRAMS[program], setting, value) == said
 
 
 def test_what_a_program_takes_and_does() -> None:
-    assert dialect_for(4000, None).settings("llama-simple") == ()
-    assert dialect_for(1012, None).settings("llama-bench") == ("n_threads", "n_batch")
-    assert dialect_for(4000, None).purposes("llama-cli") == ("complete", "chat")
-    assert dialect_for(7348, None).purposes("llama-cli") == ("chat",)
+    assert settings_of(PROGRAMS["llama-simple"], dialect_for(4000, None)) == ()
+    assert settings_of(PROGRAMS["llama-bench"], dialect_for(1012, None)) == ("n_threads", "n_batch")
+    assert PROGRAMS["llama-cli"].PURPOSES.at(4000) == ("complete", "chat")
+    assert PROGRAMS["llama-cli"].PURPOSES.at(7348) == ("chat",)
 
 
 def test_options_stay_with_their_values() -> None:
-    assert groups(("-fit", "off", "--no-escape", "-lv", "4")) == [("-fit", "off"), ("--no-escape",), ("-lv", "4")]
+    arguments = own(("-fit", "off", "--no-escape", "-lv", "4"), needed=("-lv",))
+    assert [argument.words for argument in arguments] == [("-fit", "off"), ("--no-escape",), ("-lv", "4")]
+    assert [argument.optional for argument in arguments] == [True, True, False]
+
+
+def words(build: int) -> str:
+    arguments = PROGRAMS["llama-bench"].arguments(RunSpec(program="bench"), Inputs(model=Path("m")), build)
+    return " ".join(word for argument in arguments for word in argument.words)
 
 
 def test_a_test_that_nobody_asked_for_is_switched_off() -> None:
-    assert dialect_for(2842, None).flags("llama-bench") == ("-o", "json")
-    assert dialect_for(2843, None).flags("llama-bench") == ("-pg", "0,0", "-o", "json")
-    assert dialect_for(2967, None).flags("llama-bench") == ("-o", "json")
-
-
-def write(tree: Path, name: str, text: str = "") -> None:
-    (tree / name).parent.mkdir(parents=True, exist_ok=True)
-    (tree / name).write_text(text)
-
-
-def test_sources_without_git_are_placed_by_what_stands_in_them(tmp_path: Path) -> None:
-    assert dialect_for(None, None, tmp_path).known == "newer"
-    write(tmp_path, "llama.cpp", "gguf_init_from_file(…)")
-    assert bounds_from_sources(tmp_path) == (1012, 1282)
-    write(tmp_path, "llama.h", "int llama_decode(void);")
-    write(tmp_path, "common/common.cpp", '"--threads-batch" "--min-p" "--no-display-prompt" "--ubatch-size"')
-    assert bounds_from_sources(tmp_path) == (2413, 2612)
-    assert dialect_for(None, None, tmp_path).name == "about b2413"
-    write(tmp_path, "examples/main/CMakeLists.txt", "set(TARGET llama-cli)")
-    write(tmp_path, "common/log.cpp")
-    assert dialect_for(None, None, tmp_path).build == 3761
-    write(tmp_path, "tools/completion/completion.cpp")
-    assert dialect_for(None, None, tmp_path).file_name("llama-completion") == "llama-completion"
-    write(tmp_path, "common/arg.cpp", '"--load-mode"')
-    assert dialect_for(None, None, tmp_path) == dialect_for(None, None)
-
-
-def test_a_date_is_trusted_only_as_far_as_the_sources_go(tmp_path: Path) -> None:
-    write(tmp_path, "common/log.cpp")
-    # Work of today on a llama.cpp of autumn 2024, and of that autumn but some days too early.
-    assert dialect_for(None, datetime.date(2026, 1, 1), tmp_path).build == 3902
-    assert dialect_for(None, datetime.date(2024, 9, 10), tmp_path).build == 3761
-    # A number is a number.
-    assert dialect_for(3000, datetime.date(2026, 1, 1), tmp_path).build == 3000
-
-
-def test_sources_that_cannot_be_read_say_nothing(tmp_path: Path) -> None:
-    (tmp_path / "common" / "arg.cpp").mkdir(parents=True)
-    write(tmp_path, "llama.h", "\0\xff" * 1000)
-    assert bounds_from_sources(tmp_path)[0] == 1012
-
-
-def test_a_build_past_the_table_is_named_as_such() -> None:
-    assert dialect_for(10_587, None).note is None
-    later = dialect_for(20_000, None)
-    assert later.note is not None
-    assert "b20000" in later.note
-    assert "unknown build" in dialect_for(None, None).name
+    assert "-pg" not in words(2842)
+    assert words(2843).endswith("-pg 0,0 -o json")
+    assert "-pg" not in words(2967)
