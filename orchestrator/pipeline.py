@@ -248,7 +248,7 @@ def _conclude(
         prepared.memory.settings,
         reading.record,
         reading.measured,
-        stored_limits(workspace),
+        stored_limits(workspace, driven.machine),
         answers=reading.answers,
     )
     expect, error = loaded.recipe.expect, reading.error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from orchestrator.cli.settings import Settings
+from orchestrator.machine.facts import observe
 from orchestrator.machine.limits.stored import LimitName, MachineLimits, stored_limits
 from orchestrator.workspace import Workspace
 
@@ -26,7 +27,7 @@ def measure_limits(settings: Settings) -> None:
     watch = Guard(max_wait_s=_MAX_WAIT_S)
     try:
         limits = measure(settings.workspace, settings.progress, watch=watch, environment=settings.environment)
-        if not store_limits(limits, settings.workspace):
+        if not store_limits(limits, settings.workspace, observe()):
             settings.progress.note("the machine was disturbed: the limits of an earlier, quiet measurement are kept")
     finally:
         settings.close()
@@ -34,7 +35,7 @@ def measure_limits(settings: Settings) -> None:
 
 def told(workspace: Workspace) -> tuple[str, str]:
     """What is known of this machine's limits, and what to do about it; empty when that is nothing."""
-    limits = stored_limits(workspace)
+    limits = stored_limits(workspace, observe())
     if limits is None:
         return "not measured", "run `lcpp doctor --limits` on a quiet machine, to see in results how close runs come"
     rows: list[tuple[LimitName, str, float]] = [

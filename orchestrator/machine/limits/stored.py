@@ -5,10 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
-from orchestrator.machine.cores import cores
-from orchestrator.machine.facts import observe
+from orchestrator.machine.facts import Machine
 from orchestrator.machine.fingerprint import fingerprint
-from orchestrator.machine.kernel_files import ROOT
 from orchestrator.piece import Piece
 from orchestrator.workspace import Workspace, write_atomic
 
@@ -71,14 +69,14 @@ class MachineLimits(Piece):
         return next((limits for limits in self.threads if limits.n_threads == n_threads), None)
 
 
-def limits_path(workspace: Workspace, root: Path = ROOT) -> Path:
-    """Where the limits of this machine are kept: a container that allows fewer cores has limits of its own."""
-    return workspace.limits / f"machine-{fingerprint(observe(root)).digest}-{cores(root).n_at_once}.json"
+def limits_path(workspace: Workspace, machine: Machine) -> Path:
+    """Where the limits of a machine are kept: a container that allows fewer cores has limits of its own."""
+    return workspace.limits / f"machine-{fingerprint(machine).digest}-{machine.n_at_once}.json"
 
 
-def stored_limits(workspace: Workspace, root: Path = ROOT) -> MachineLimits | None:
-    """The limits of this machine, if they were measured; None also when the file cannot be read."""
-    path = limits_path(workspace, root)
+def stored_limits(workspace: Workspace, machine: Machine) -> MachineLimits | None:
+    """The limits of a machine, if they were measured; None also when the file cannot be read."""
+    path = limits_path(workspace, machine)
     try:
         if path.stat().st_size > _MAX_FILE_BYTES:
             return None
@@ -87,15 +85,15 @@ def stored_limits(workspace: Workspace, root: Path = ROOT) -> MachineLimits | No
         return None
 
 
-def store_limits(limits: MachineLimits, workspace: Workspace, root: Path = ROOT) -> bool:
-    """Store what was measured on this machine. False: an earlier measurement was not disturbed, this one was, and the
+def store_limits(limits: MachineLimits, workspace: Workspace, machine: Machine) -> bool:
+    """Store what was measured on a machine. False: an earlier measurement was not disturbed, this one was, and the
     earlier one stays.
 
     Raises:
         WorkspaceError: the disk refuses.
     """
-    earlier = stored_limits(workspace, root)
+    earlier = stored_limits(workspace, machine)
     if limits.disturbed and earlier is not None and not earlier.disturbed:
         return False
-    write_atomic(limits_path(workspace, root), limits.model_dump_json(indent=1) + "\n")
+    write_atomic(limits_path(workspace, machine), limits.model_dump_json(indent=1) + "\n")
     return True

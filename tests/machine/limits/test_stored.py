@@ -7,10 +7,13 @@ from pathlib import Path
 import pytest
 
 from orchestrator.cli.view.limits import told
+from orchestrator.machine.facts import observe
 from orchestrator.machine.limits.stored import MachineLimits, limits_path, store_limits, stored_limits
 from orchestrator.workspace import Workspace
 from tests.machine.computers import TREES
 from tests.machine.limits.machines import machine
+
+HERE = observe()
 
 
 @pytest.fixture
@@ -19,48 +22,48 @@ def workspace(tmp_path: Path) -> Workspace:
 
 
 def test_what_was_kept_is_known(workspace: Workspace) -> None:
-    assert stored_limits(workspace) is None
-    assert store_limits(machine(), workspace)
-    assert stored_limits(workspace) == machine()
+    assert stored_limits(workspace, HERE) is None
+    assert store_limits(machine(), workspace, HERE)
+    assert stored_limits(workspace, HERE) == machine()
 
 
 def test_a_disturbed_measurement_does_not_replace_a_quiet_one(workspace: Workspace) -> None:
     noisy = machine(disturbed=("2 threads: other processes kept 1.0 CPUs busy",))
-    assert store_limits(noisy, workspace)
-    assert store_limits(machine(), workspace)
-    assert not store_limits(noisy, workspace)
-    assert stored_limits(workspace) == machine()
+    assert store_limits(noisy, workspace, HERE)
+    assert store_limits(machine(), workspace, HERE)
+    assert not store_limits(noisy, workspace, HERE)
+    assert stored_limits(workspace, HERE) == machine()
 
 
 @pytest.mark.parametrize("damage", [b"", b"{}", b"\xff\xfe", b'{"lcpp_limits": 1, "threads": []}'])
 def test_a_damaged_file_is_not_known(workspace: Workspace, damage: bytes) -> None:
-    path = limits_path(workspace)
+    path = limits_path(workspace, HERE)
     path.parent.mkdir(parents=True)
     path.write_bytes(damage)
-    assert stored_limits(workspace) is None
+    assert stored_limits(workspace, HERE) is None
 
 
 @pytest.mark.parametrize("tree", ["cgroup_v2", "raspberry_pi_4", "raspberry_pi_5"])
 def test_limits_are_of_one_machine_and_of_what_it_may_use(workspace: Workspace, tree: str) -> None:
-    assert store_limits(machine(), workspace, TREES / "xeon")
-    assert stored_limits(workspace, TREES / "xeon") == machine()
-    assert stored_limits(workspace, TREES / tree) is None
+    assert store_limits(machine(), workspace, observe(TREES / "xeon"))
+    assert stored_limits(workspace, observe(TREES / "xeon")) == machine()
+    assert stored_limits(workspace, observe(TREES / tree)) is None
     # Each at a place of its own.
-    assert store_limits(machine(int8=False), workspace, TREES / tree)
-    assert stored_limits(workspace, TREES / "xeon") == machine()
+    assert store_limits(machine(int8=False), workspace, observe(TREES / tree))
+    assert stored_limits(workspace, observe(TREES / "xeon")) == machine()
 
 
 def test_a_file_that_is_too_large_is_not_read(workspace: Workspace) -> None:
-    assert store_limits(machine(), workspace)
-    path = limits_path(workspace)
+    assert store_limits(machine(), workspace, HERE)
+    path = limits_path(workspace, HERE)
     path.write_bytes(path.read_bytes() + b" " * 4 * 2**20)
-    assert stored_limits(workspace) is None
+    assert stored_limits(workspace, HERE) is None
 
 
 def test_a_disturbed_measurement_is_replaced(workspace: Workspace) -> None:
-    assert store_limits(machine(disturbed=("noise",)), workspace)
-    assert store_limits(machine(disturbed=("less noise",)), workspace)
-    assert stored_limits(workspace) == machine(disturbed=("less noise",))
+    assert store_limits(machine(disturbed=("noise",)), workspace, HERE)
+    assert store_limits(machine(disturbed=("less noise",)), workspace, HERE)
+    assert stored_limits(workspace, HERE) == machine(disturbed=("less noise",))
 
 
 def test_the_number_of_threads_that_was_best() -> None:
@@ -82,7 +85,7 @@ def test_rates_must_be_rates() -> None:
 def test_the_doctor_tells_it_in_lines(workspace: Workspace) -> None:
     assert told(workspace)[0] == "not measured"
     assert "lcpp doctor --limits" in told(workspace)[1]
-    store_limits(machine(), workspace)
+    store_limits(machine(), workspace, HERE)
     found, remedy = told(workspace)
     assert remedy == ""
     assert "reads 40.0 GB/s (2 threads, median 40.0, 1 thread 25.0)" in found
@@ -90,5 +93,6 @@ def test_the_doctor_tells_it_in_lines(workspace: Workspace) -> None:
     store_limits(
         machine(disturbed=("1 thread: noise",)).model_copy(update={"int8_kind": None}),
         Workspace(vendor=workspace.vendor / "other", runs=workspace.runs),
+        HERE,
     )
     assert "disturbed: 1 thread: noise" in told(Workspace(vendor=workspace.vendor / "other", runs=workspace.runs))[0]
