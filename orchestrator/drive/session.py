@@ -124,6 +124,49 @@ class _Spawn(_PexpectSpawn):
         self._die_with_lcpp()
 
 
+def _spawn(
+    argv: tuple[str, ...],
+    folder: Path,
+    stderr: int,
+    *,
+    environment: Mapping[str, str],
+    talks: bool,
+    cpus: tuple[int, ...] | None,
+) -> _Spawn:
+    """Start the program; a Ctrl-C meanwhile ends it.
+
+    Raises:
+        DriveError: it does not start.
+    """
+    child: _Spawn | None = None
+    try:
+        with interrupts_held():
+            child = _Spawn(
+                argv[0],
+                list(argv[1:]),
+                stderr=stderr,
+                talks=talks,
+                cpus=cpus,
+                env=dict(environment),
+                cwd=str(folder),
+                timeout=None,
+                maxread=_READ_BYTES,
+                echo=False,
+                dimensions=(50, 200),
+            )
+    except (pexpect.ExceptionPexpect, OSError) as error:
+        raise DriveError(
+            f"cannot start {Path(argv[0]).name}: {_first_line(error)}",
+            where=argv[0],
+            hint="build it again: `lcpp engine remove` the build, then `lcpp setup`",
+        ) from error
+    except KeyboardInterrupt:
+        if child is not None:
+            child.terminate(force=True)
+        raise
+    return child
+
+
 class Session:
     """One run of one program. Use it as a context manager: on leaving, the program is gone, whatever happened.
 
@@ -163,39 +206,14 @@ class Session:
         self._stderr, far_end = os.pipe()
         self.started_at = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds")
         self._start = time.monotonic()
-        child: _Spawn | None = None
         try:
-            with interrupts_held():
-                child = _Spawn(
-                    self.argv[0],
-                    list(self.argv[1:]),
-                    stderr=far_end,
-                    talks=talks,
-                    cpus=cpus,
-                    env=dict(environment),
-                    cwd=str(folder),
-                    timeout=None,
-                    maxread=_READ_BYTES,
-                    echo=False,
-                    dimensions=(50, 200),
-                )
-        except (pexpect.ExceptionPexpect, OSError) as error:
-            os.close(self._stderr)
-            self._tape.__exit__()
-            raise DriveError(
-                f"cannot start {Path(self.argv[0]).name}: {_first_line(error)}",
-                where=self.argv[0],
-                hint="build it again: `lcpp engine remove` the build, then `lcpp setup`",
-            ) from error
-        except KeyboardInterrupt:
-            if child is not None:
-                child.terminate(force=True)
+            self._child = _spawn(self.argv, folder, far_end, environment=environment, talks=talks, cpus=cpus)
+        except BaseException:
             os.close(self._stderr)
             self._tape.__exit__()
             raise
         finally:
             os.close(far_end)
-        self._child = child
         # pexpect and ptyprocess sleep that long when they close; here the child is gone by then.
         self._child.delayafterclose = self._child.process.delayafterclose = 0.0
         self._pid: int = self._child.process.pid

@@ -63,7 +63,7 @@ _LANDMARKS: tuple[tuple[int, tuple[str, ...], str], ...] = (
     (2771, _PARSER, '"--flash-attn"'),
     (2817, _PARSER, "--conversation"),
     (3087, _PARSER, "--no-escape"),
-    (3142, ("examples/main/CMakeLists.txt",), "llama-cli"),
+    (3142, ("examples/main/CMakeLists.txt",), "set(TARGET llama-cli)"),
     (3236, ("ggml/CMakeLists.txt",), ""),
     (3676, _PARSER, "--output-format"),
     (3716, ("common/arg.cpp",), ""),

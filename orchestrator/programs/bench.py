@@ -115,18 +115,24 @@ def figures(record: Record) -> Figures:
         return defaults.figures_of_one_text(record)
     values: dict[str, Number] = {}
     for test in record.bench:
-        values |= figures_of(test)
+        if not (test.n_prompt and test.n_gen):
+            values |= figures_of(test, test.avg_ts, None if test.avg_ns is None else test.avg_ns / 1e6)
     return Figures(values=values, absent="llama-bench does not report it")
 
 
-def figures_of(test: BenchTest) -> dict[str, Number]:
-    """The figures of a test of one kind; none of a test that does the one behind the other (`-pg`)."""
-    ms = None if test.avg_ns is None else test.avg_ns / 1e6
+def figures_of(test: BenchTest, rate: float | None, ms: float | None) -> dict[str, Number]:
+    """The figures of one test, or of one of its repetitions.
+
+    Args:
+        rate: tokens per second.
+        ms: how long it took.
+    """
     if test.n_gen == 0:
-        return {"n_prompt": test.n_prompt, "prompt_per_second": test.avg_ts, "prompt_ms": ms}
+        return {"n_prompt": test.n_prompt, "prompt_per_second": rate, "prompt_ms": ms}
     if test.n_prompt == 0:
-        return {"n_gen": test.n_gen, "generation_per_second": test.avg_ts, "generation_ms": ms}
-    return {}
+        return {"n_gen": test.n_gen, "generation_per_second": rate, "generation_ms": ms}
+    # The one behind the other (`-pg`): llama-bench tells no times of them apart.
+    return {"n_prompt": test.n_prompt, "n_gen": test.n_gen, "prompt_and_generation_per_second": rate}
 
 
 def reported(run: RunSpec, record: Record) -> list[Pair]:

@@ -9,9 +9,9 @@ from typing import Any
 
 from orchestrator.parse.bench import read_bench
 from orchestrator.parse.record import BenchTest
+from orchestrator.programs.bench import NAME, figures_of
 from orchestrator.result.measurement import Measurement, setting_text, utc
 
-NAME = "llama-bench"
 # Where llama-bench's field is a setting of a recipe; other settings are kept under `bench.`.
 _SETTINGS = {
     "n_threads": "run.n_threads",
@@ -76,7 +76,7 @@ def _rounds(test: BenchTest, case: int, experiment: str) -> Iterator[Measurement
             recipe_digest="",
             settings=settings,
             environment={"build_commit": commit},
-            figures=_figures(test, rate, ms),
+            figures={name: float(value) for name, value in figures_of(test, rate, ms).items() if value is not None},
             experiment=experiment,
             case=case,
             case_settings={key: settings[key] for key in ("run.n_prompt", "run.n_gen") if key in settings},
@@ -93,16 +93,3 @@ def _settings(fields: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         if name == "flash_attn" and value in (0, 1):
             value = "on" if value else "off"
         yield _SETTINGS.get(name, f"bench.{name}"), setting_text(value)
-
-
-def _figures(test: BenchTest, rate: float, ms: float | None) -> dict[str, float]:
-    figures: dict[str, float] = {}
-    if test.n_gen == 0:
-        figures = {"n_prompt": test.n_prompt, "prompt_per_second": rate}
-    elif test.n_prompt == 0:
-        figures = {"n_gen": test.n_gen, "generation_per_second": rate}
-    else:
-        figures = {"n_prompt": test.n_prompt, "n_gen": test.n_gen, "prompt_and_generation_per_second": rate}
-    if ms is not None and not (test.n_gen and test.n_prompt):
-        figures["generation_ms" if test.n_gen else "prompt_ms"] = ms
-    return {name: float(value) for name, value in figures.items()}

@@ -52,7 +52,7 @@ class _Kept(Piece):
 
     # Raised when lcpp reads more out of a program, or differently.
     lcpp_capabilities: Literal[1] = 1
-    programs: dict[Program, Capabilities] = {}
+    programs: dict[str, Capabilities] = {}
 
 
 def of(
@@ -81,7 +81,7 @@ def of(
     return said
 
 
-def write(directory: Path, programs: Mapping[Program, Capabilities]) -> None:
+def write(directory: Path, programs: Mapping[str, Capabilities]) -> None:
     """Keep what the programs of a build said."""
     write_atomic(directory / FILE_NAME, _Kept(programs=dict(programs)).model_dump_json(indent=1) + "\n")
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.errors import LcppError, UsageError
+from orchestrator.programs import bench
 from orchestrator.progress import Progress
 from orchestrator.result import llama_bench
 from orchestrator.result.reading import MAX_BYTES, TOO_LARGE, UnreadableResult
@@ -121,7 +122,7 @@ def _llama_bench(database: Database, path: Path, size: int) -> Imported:
         raise ImportFailed("its tests have no speeds", where=str(path), hint=hint)
     if _has(database, measurements[0].id):
         return Imported(n_new=0, n_known=len(measurements))
-    name = f"{llama_bench.NAME}-{hashlib.sha256(raw).hexdigest()[:12]}.json"
+    name = f"{bench.NAME}-{hashlib.sha256(raw).hexdigest()[:12]}.json"
     with _staged(database.runs) as stage:
         (stage / name).write_bytes(raw)
         _keep(stage, database)
