@@ -9,17 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.report.verdicts import MARGIN, WordedVerdict, change
+from orchestrator.result.compare.comparable import WHICH_ENGINE, WITHOUT_WEIGHT, is_under
 from orchestrator.result.compare.statistics import Summary, summarise
-from orchestrator.result.limits import told
-from orchestrator.result.measurement import Measurement
+from orchestrator.result.limits import in_words
+from orchestrator.result.measurement import PROMPT_HASH, Measurement
 from orchestrator.result.memory_fit import MemoryFit
 from orchestrator.result.registry import GENERATION, PEAK_MEMORY, shown_in
 from orchestrator.result.schema import Result
 
-# Where llama.cpp comes from and which one it is: that is what a history is about, not what sets two histories apart.
-_WHICH_ENGINE = ("engine.ref", "engine.source", "engine.remote", "engine.path")
-# They do not bear on how the program runs.
-_NO_SETTING = ("engine.programs", "run.timeout_s", "run.idle_timeout_s", "run.max_output_bytes")
 # Of two runs the interval is twelve times as wide as their distance.
 _FEWEST = 3
 
@@ -105,10 +102,10 @@ class Series:
 
 
 def _table(history: Mapping[str, Sequence[Point]]) -> list[HistoryRow]:
-    found: dict[tuple[datetime.datetime, str], dict[str, Point]] = {}
+    rows: dict[tuple[datetime.datetime, str], dict[str, Point]] = {}
     for rate, points in history.items():
         for point in points:
-            found.setdefault((point.at, point.commit), {})[rate] = point
+            rows.setdefault((point.at, point.commit), {})[rate] = point
     return [
         HistoryRow(
             at=at,
@@ -117,7 +114,7 @@ def _table(history: Mapping[str, Sequence[Point]]) -> list[HistoryRow]:
             n_runs=max(len(point.values) for point in points.values()),
             n_disturbed=max(len(point.disturbed) for point in points.values()),
         )
-        for (at, commit), points in found.items()
+        for (at, commit), points in rows.items()
     ]
 
 
@@ -218,7 +215,7 @@ class Report:
     @property
     def has_shares(self) -> bool:
         """Whether a run knows how close to the machine's limit it came."""
-        return any(one.share for one in self.latest)
+        return any(latest.share for latest in self.latest)
 
     @property
     def disturbed(self) -> tuple[Run, ...]:
@@ -228,8 +225,8 @@ class Report:
     @property
     def reasons(self) -> list[tuple[str, int]]:
         """What disturbed runs, and how many, most first."""
-        found = Counter(reason for run in self.runs for reason in run.measurement.disturbed)
-        return found.most_common()
+        counts = Counter(reason for run in self.runs for reason in run.measurement.disturbed)
+        return counts.most_common()
 
     def count(self, status: str) -> int:
         """Runs with that status."""
@@ -259,11 +256,11 @@ def build_report(
     )
 
 
-def ends(one: Summary | None) -> tuple[float, float] | None:
+def ends(spread: Summary | None) -> tuple[float, float] | None:
     """The ends of the interval; None where the runs are so few that it says nothing."""
-    if one is None or one.n < _FEWEST or one.low is None or one.high is None:
+    if spread is None or spread.n < _FEWEST or spread.low is None or spread.high is None:
         return None
-    return one.low, one.high
+    return spread.low, spread.high
 
 
 def build_name(commit: str | None, build_number: int | None) -> str:
@@ -292,14 +289,14 @@ def _histories(runs: Sequence[Run]) -> tuple[RecipeHistory, ...]:
     # By the fingerprint: two machines may have one name.
     machines = {machine: members[0].measurement.machine_name for (_, machine), members in families.items()}
     known = Counter(machines.values())
-    found = []
+    histories = []
     for (name, machine), members in families.items():
         shown = machines[machine] or "an unknown machine"
         if known[machines[machine]] > 1:
             shown = f"{shown} ({machine[:8]})"
         title = name if len(machines) == 1 else f"{name} on {shown}"
-        found.append(RecipeHistory(name=name, machine=shown, title=title, series=_series(members)))
-    return tuple(found)
+        histories.append(RecipeHistory(name=name, machine=shown, title=title, series=_series(members)))
+    return tuple(histories)
 
 
 def _series(runs: Sequence[Run]) -> tuple[Series, ...]:
@@ -318,14 +315,14 @@ def _series(runs: Sequence[Run]) -> tuple[Series, ...]:
     )
 
 
-def _key(one: Measurement) -> tuple[tuple[str, str], ...]:
+def _key(run: Measurement) -> tuple[tuple[str, str], ...]:
     """All that sets a series apart, but the llama.cpp."""
-    settings = {
-        key: value for key, value in one.settings.items() if key not in _WHICH_ENGINE and key not in _NO_SETTING
-    }
-    model = {"model": one.model_name, "model file": one.model_sha256[:12], "program": one.program}
-    prompt = {"prompt": digest[:8]} if (digest := one.environment.get("prompt_sha256")) else {}
-    weights = {"weights": "dummy"} if one.dummy else {}
+    # The llama.cpp is what a history is about, not what sets two histories apart.
+    same = WHICH_ENGINE | WITHOUT_WEIGHT
+    settings = {key: value for key, value in run.settings.items() if not is_under(key, same)}
+    model = {"model": run.model_name, "model file": run.model_sha256[:12], "program": run.program}
+    prompt = {"prompt": digest[:8]} if (digest := run.environment.get(PROMPT_HASH)) else {}
+    weights = {"weights": "dummy"} if run.dummy else {}
     return tuple(sorted({**settings, **model, **prompt, **weights}.items()))
 
 
@@ -339,17 +336,17 @@ def _labels(keys: Sequence[Mapping[str, str]]) -> list[str]:
         hidden.add("model file")
     shown = [name for name in differing if name not in hidden]
 
-    def n_told(names: Sequence[str]) -> int:
+    def n_apart(names: Sequence[str]) -> int:
         return len({tuple(key.get(name) for name in names) for key in keys})
 
     # Few of them, with which no two are alike: the model, then whatever tells most apart, a digest last.
-    told = [name for name in shown if name == "model"]
-    while n_told(told) < n_told(shown):
-        told.append(max(shown, key=lambda name: (n_told([*told, name]), name != "prompt")))
+    naming = [name for name in shown if name == "model"]
+    while n_apart(naming) < n_apart(shown):
+        naming.append(max(shown, key=lambda name: (n_apart([*naming, name]), name != "prompt")))
     return [
         ", ".join(
             key[name] if name in ("model", "program") else f"{name.rpartition('.')[2]}={key[name]}"
-            for name in told
+            for name in naming
             if name in key
         )
         for key in keys
@@ -359,9 +356,9 @@ def _labels(keys: Sequence[Mapping[str, str]]) -> list[str]:
 def _by_date(runs: Sequence[Run], rate: str) -> tuple[Point, ...]:
     groups: dict[tuple[str, int, str], list[Run]] = {}
     for run in runs:
-        one = run.measurement
-        group = one.id if one.experiment is None else one.experiment
-        groups.setdefault((group, one.case, name_of(run)), []).append(run)
+        measurement = run.measurement
+        group = measurement.id if measurement.experiment is None else measurement.experiment
+        groups.setdefault((group, measurement.case, name_of(run)), []).append(run)
     points = (_point(members, rate) for members in groups.values())
     return tuple(sorted((point for point in points if point), key=lambda point: point.at))
 
@@ -402,14 +399,14 @@ def _matrices(runs: Sequence[Run]) -> tuple[Matrix, ...]:
     for run in runs:
         if run.measurement.experiment is not None:
             experiments.setdefault(run.measurement.experiment, []).append(run)
-    found = []
+    matrices = []
     for experiment, members in experiments.items():
         cases: dict[int, list[Run]] = {}
         for run in members:
             cases.setdefault(run.measurement.case, []).append(run)
         if len(cases) > 1:
             part = next((run.result.part for run in members if run.result and run.result.part), None)
-            found.append(
+            matrices.append(
                 Matrix(
                     experiment=experiment,
                     name=members[0].measurement.name,
@@ -418,7 +415,7 @@ def _matrices(runs: Sequence[Run]) -> tuple[Matrix, ...]:
                     cases=tuple(_case(index, cases[index], cases[min(cases)]) for index in sorted(cases)),
                 )
             )
-    return tuple(found)
+    return tuple(matrices)
 
 
 def _latest(history: RecipeHistory, series: Series) -> Latest:
@@ -435,10 +432,10 @@ def _latest(history: RecipeHistory, series: Series) -> Latest:
         build=build,
         spreads=_spreads(counting),
         peak_bytes=peaks[len(peaks) // 2] if peaks else None,
-        change=change(_rows(before), _rows(now), frozenset(_WHICH_ENGINE)) if before and counting else None,
+        change=change(_rows(before), _rows(now), WHICH_ENGINE) if before and counting else None,
         n_runs=len(counting),
         newest=newest,
-        share=next((told(run.result.limits) for run in counting if run.result and run.result.limits), ""),
+        share=next((in_words(run.result.limits) for run in counting if run.result and run.result.limits), ""),
     )
 
 

@@ -97,15 +97,15 @@ def render(report: Report) -> str:
             max_histories=_MAX_TABLES,
         )
 
-    told = report.runs[:_MAX_FOLDS]
+    with_fold = report.runs[:_MAX_FOLDS]
     for budget in _BUDGETS:
         # Not worth trying where the texts alone would be too long.
-        if budget * len(told) > 3 * MAX_BYTES and budget != _BUDGETS[-1]:
+        if budget * len(with_fold) > 3 * MAX_BYTES and budget != _BUDGETS[-1]:
             continue
-        whole = page([_fold(run, budget) for run in told])
+        whole = page([_fold(run, budget) for run in with_fold])
         if len(whole.encode()) <= MAX_BYTES:
             return whole
-    folds = [_fold(run, _BUDGETS[-1]) for run in told]
+    folds = [_fold(run, _BUDGETS[-1]) for run in with_fold]
     while len(whole.encode()) > MAX_BYTES and folds:
         folds = folds[: len(folds) * 3 // 4]
         whole = page(folds)
@@ -114,19 +114,19 @@ def render(report: Report) -> str:
 
 def _plots(report: Report) -> dict[str, list[_InlinePlot]]:
     """By the heading under which they stand."""
-    make, made = _Plots(), dict[str, list[_InlinePlot]]()
-    worth = [one for one in report.histories if any(series.n_points > 1 for series in one.series)]
+    page, by_heading = _Plots(), dict[str, list[_InlinePlot]]()
+    worth = [history for history in report.histories if any(series.n_points > 1 for series in history.series)]
     for history in worth[:_MAX_HISTORIES]:
-        here = made.setdefault(f"history {id(history)}", [])
-        here.append(make.make(plots.draw_history(history, "date")))
+        of_history = by_heading.setdefault(f"history {id(history)}", [])
+        of_history.append(page.make(plots.draw_history(history, "date")))
         if any(len(points) > 1 for series in history.series for points in series.by_commit.values()):
-            here.append(make.make(plots.draw_history(history, "commit")))
+            of_history.append(page.make(plots.draw_history(history, "commit")))
     for matrix in report.matrices[:_MAX_MATRICES]:
         rates = [rate for rate in shown_in("histories") if any(rate.name in case.spreads for case in matrix.cases)]
-        made[f"matrix {id(matrix)}"] = [make.make(plots.draw_matrix(matrix, rate)) for rate in rates]
+        by_heading[f"matrix {id(matrix)}"] = [page.make(plots.draw_matrix(matrix, rate)) for rate in rates]
     if report.memory:
-        made["memory"] = [make.make(plots.draw_memory(report.memory))]
-    return made
+        by_heading["memory"] = [page.make(plots.draw_memory(report.memory))]
+    return by_heading
 
 
 def _fold(run: Run, budget: int) -> _Fold:
@@ -137,19 +137,19 @@ def _fold(run: Run, budget: int) -> _Fold:
     if result is not None:
         if result.text is not None:
             named.append(("Generated text", excerpt.of_text(result.text, share)))
-        each = max(60, share // max(1, 2 * len(result.answers)))
+        of_answer = max(60, share // max(1, 2 * len(result.answers)))
         for number, answer in enumerate(result.answers[:50], 1):
-            named.append((f"Prompt {number}", excerpt.of_text(answer.prompt, each)))
-            told = answer.text if answer.error is None else answer.error
-            named.append((f"Answer {number}", excerpt.of_text(told, each)))
+            named.append((f"Prompt {number}", excerpt.of_text(answer.prompt, of_answer)))
+            text = answer.text if answer.error is None else answer.error
+            named.append((f"Answer {number}", excerpt.of_text(text, of_answer)))
         if result.asked.prompt:
             named.insert(0, ("Prompt", excerpt.of_text(result.asked.prompt, share)))
         named.append(("Command", excerpt.of_text(_command(result.ran.process.argv), share)))
     if run.folder is not None:
         for stream in ("stdout", "stderr"):
-            found = excerpt.of_file(run.folder / f"{stream}.log", share)
-            if found is not None:
-                named.append((f"Transcript: {stream}", found))
+            transcript = excerpt.of_file(run.folder / f"{stream}.log", share)
+            if transcript is not None:
+                named.append((f"Transcript: {stream}", transcript))
     settings = list(run.measurement.settings.items())[:_MAX_SETTINGS]
     return _Fold(
         run=run,
@@ -166,7 +166,7 @@ def _command(argv: Sequence[str]) -> str:
 
 
 def _environment() -> Environment:
-    made = Environment(
+    environment = Environment(
         loader=FileSystemLoader(_PLACE),
         autoescape=True,
         trim_blocks=True,
@@ -175,9 +175,9 @@ def _environment() -> Environment:
         finalize=_safe,
     )
     named = (words.rate, words.interval, words.mib, words.seconds, words.percent, words.when, words.many)
-    made.filters.update({one.__name__: one for one in named})
-    made.filters.update({"build": name_of, "left_out": words.why_left_out, "key": id})
-    return made
+    environment.filters.update({filter_.__name__: filter_ for filter_ in named})
+    environment.filters.update({"build": name_of, "left_out": words.why_left_out, "key": id})
+    return environment
 
 
 def _safe(value: object) -> object:

@@ -31,27 +31,29 @@ def render(report: Report) -> bytes:
 
 
 def _run(suite: ElementTree.Element, run: Run) -> None:
-    one, result = run.measurement, run.result
-    classname = _safe(f"{one.name}.{name_of(run)}")
-    case = _case(suite, classname, one.id)
-    case.set("time", f"{one.figures.get(WALL.name, 0.0):.3f}")
-    if one.status == "failed":
+    measurement, result = run.measurement, run.result
+    classname = _safe(f"{measurement.name}.{name_of(run)}")
+    case = _case(suite, classname, measurement.id)
+    case.set("time", f"{measurement.figures.get(WALL.name, 0.0):.3f}")
+    if measurement.status == "failed":
         failure = None if result is None else result.failure
         what = "the run failed" if failure is None else failure.what
         error = ElementTree.SubElement(case, "error", message=_safe(what), type="failed")
-        told = [] if failure is None else [failure.what, failure.where, failure.hint]
-        error.text = _safe("\n".join(part for part in told if part))
-    if one.disturbed:
+        lines = [] if failure is None else [failure.what, failure.where, failure.hint]
+        error.text = _safe("\n".join(part for part in lines if part))
+    if measurement.disturbed:
         out = ElementTree.SubElement(case, "system-out")
-        out.text = _safe(f"disturbed: {'; '.join(one.disturbed)}")
+        out.text = _safe(f"disturbed: {'; '.join(measurement.disturbed)}")
     checks = () if result is None else result.checks
     for check in checks:
-        made = _case(suite, classname, f"{one.id}: {check.name}")
+        checked = _case(suite, classname, f"{measurement.id}: {check.name}")
         if not check.ok:
-            found = f"expected {check.expected}, found {check.found}"
-            failed = ElementTree.SubElement(made, "failure", message=_safe(f"{check.name}: {found}"), type="unexpected")
-            failed.text = _safe(found)
-    if one.status == "unexpected" and all(check.ok for check in checks):
+            difference = f"expected {check.expected}, found {check.found}"
+            failed = ElementTree.SubElement(
+                checked, "failure", message=_safe(f"{check.name}: {difference}"), type="unexpected"
+            )
+            failed.text = _safe(difference)
+    if measurement.status == "unexpected" and all(check.ok for check in checks):
         ElementTree.SubElement(case, "failure", message="what its recipe expects does not hold", type="unexpected")
 
 

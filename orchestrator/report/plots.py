@@ -129,8 +129,8 @@ def draw_history(history: RecipeHistory, view: View, palette: Palette = LIGHT) -
                 else:
                     # Beside each other, so that intervals do not cover each other.
                     aside = (place - (len(shown) - 1) / 2) * min(0.14, 0.6 / len(shown))
-                    kept = [point for point in points if point.commit in commits]
-                    points, where = tuple(kept), [commits.index(point.commit) + aside for point in kept]
+                    shown_points = [point for point in points if point.commit in commits]
+                    points, where = tuple(shown_points), [commits.index(point.commit) + aside for point in shown_points]
                 _series(axes, where, points, place, palette, label=_short(series.label), joined=view == "date")
             axes.set_title(f"{rate.label}, {rate.unit}")
             axes.yaxis.set_major_locator(MaxNLocator(5))
@@ -161,11 +161,13 @@ def draw_matrix(matrix: Matrix, rate: Figure, palette: Palette = LIGHT) -> Plot:
             _row(axes, row, case, rate.name, palette)
         _rows(axes, len(cases))
         axes.set_title(f"{rate.label}, {rate.unit}")
-    told = "; ".join(f"{case.label}: {case.spreads[rate.name].median:.2f}" for case in cases[:8])
+    medians = "; ".join(f"{case.label}: {case.spreads[rate.name].median:.2f}" for case in cases[:8])
     return Plot(
         figure=figure,
         title=visible(f"{matrix.title}: {rate.label}"),
-        description=visible(f"Median tokens per second: {told}." + (" More in the table." if len(cases) > 8 else "")),
+        description=visible(
+            f"Median tokens per second: {medians}." + (" More in the table." if len(cases) > 8 else "")
+        ),
     )
 
 
@@ -175,8 +177,8 @@ def draw_memory(rows: Sequence[MemoryRow], palette: Palette = LIGHT) -> Plot:
     with _settings(palette):
         figure = Drawing(figsize=(_WIDTH_INCH, 1.1 + 0.5 * max(1, len(shown))), layout="constrained")
         axes = figure.add_subplot()
-        for row, one in enumerate(shown):
-            peak = one.fit.part("peak")
+        for row, memory in enumerate(shown):
+            peak = memory.fit.part("peak")
             first = row == 0
             if peak.measured_bytes is not None:
                 axes.barh(
@@ -196,16 +198,18 @@ def draw_memory(rows: Sequence[MemoryRow], palette: Palette = LIGHT) -> Plot:
                 color=palette.series[1],
                 label="peak, estimated before" if first else None,
             )
-            _above(axes, row, f"{one.label} ({name_of(one.run)})")
+            _above(axes, row, f"{memory.label} ({name_of(memory.run)})")
         _rows(axes, len(shown))
         axes.set_xlim(left=0)
         axes.set_title("peak memory, MiB")
         handles, labels = axes.get_legend_handles_labels()
         if handles:
             figure.legend(handles, labels, loc="outside lower left", ncols=2)
-    errors = [abs(error) for one in rows if (error := one.fit.part("peak").error_percent) is not None]
-    told = f"The estimate of the peak was off by at most {max(errors):.1f} %." if errors else "No peak was measured."
-    return Plot(figure=figure, title="memory: estimated and measured", description=told)
+    errors = [abs(error) for memory in rows if (error := memory.fit.part("peak").error_percent) is not None]
+    description = (
+        f"The estimate of the peak was off by at most {max(errors):.1f} %." if errors else "No peak was measured."
+    )
+    return Plot(figure=figure, title="memory: estimated and measured", description=description)
 
 
 def svg(drawn: Plot, palette: Palette = LIGHT) -> str:
@@ -253,15 +257,15 @@ def _series(
     noisy = [(x, value) for x, point in zip(where, points, strict=True) for value in _some(point.disturbed)]
     if noisy:
         axes.plot(*_columns(noisy), linestyle="none", marker="x", markersize=4, color=palette.muted)
-    kept = [(x, point.spread) for x, point in zip(where, points, strict=True) if point.spread]
-    if not kept:
+    spreads = [(x, point.spread) for x, point in zip(where, points, strict=True) if point.spread]
+    if not spreads:
         return
-    places = [x for x, _ in kept]
-    medians = [one.median for _, one in kept]
-    intervals = [ends(one) or (one.median, one.median) for _, one in kept]
+    places = [x for x, _ in spreads]
+    medians = [spread.median for _, spread in spreads]
+    intervals = [ends(spread) or (spread.median, spread.median) for _, spread in spreads]
     below = [middle - low for middle, (low, _) in zip(medians, intervals, strict=True)]
     above = [high - middle for middle, (_, high) in zip(medians, intervals, strict=True)]
-    many = len(kept) > _MANY
+    many = len(spreads) > _MANY
     axes.errorbar(
         places,
         medians,
@@ -282,23 +286,23 @@ def _row(axes: Axes, row: int, case: MatrixCase, rate: str, palette: Palette) ->
         run.measurement.figures[rate] for run in case.runs if run.measurement.counts and rate in run.measurement.figures
     ]
     values = _some(values)
-    one = case.spreads[rate]
+    spread = case.spreads[rate]
     if len(values) > 1:
         axes.plot(
             values, [row] * len(values), linestyle="none", marker="o", markersize=3, color=palette.series[0], alpha=0.4
         )
-    low, high = ends(one) or (one.median, one.median)
+    low, high = ends(spread) or (spread.median, spread.median)
     axes.errorbar(
-        [one.median],
+        [spread.median],
         [row],
-        xerr=(_positive([one.median - low]), _positive([high - one.median])),
+        xerr=(_positive([spread.median - low]), _positive([high - spread.median])),
         color=palette.series[0],
         marker="D",
         markersize=5.5,
         elinewidth=1.6,
         capsize=3.5,
     )
-    _above(axes, row, f"{case.label}: {one.median:.2f}")
+    _above(axes, row, f"{case.label}: {spread.median:.2f}")
 
 
 def _above(axes: Axes, row: int, text: str) -> None:
@@ -359,15 +363,15 @@ def _names(axes: Axes, commits: Sequence[str]) -> None:
 
 def _commits(shown: Sequence[Series]) -> list[str]:
     """All that the series have, in their order, the newest of them."""
-    found: dict[str, None] = {}
-    for series in sorted(shown, key=lambda one: -_points(one, "commit")):
+    names: dict[str, None] = {}
+    for series in sorted(shown, key=lambda of_series: -_points(of_series, "commit")):
         for points in series.by_commit.values():
-            found.update(dict.fromkeys(point.commit for point in points))
-    return list(found)[-MAX_COMMITS:]
+            names.update(dict.fromkeys(point.commit for point in points))
+    return list(names)[-MAX_COMMITS:]
 
 
 def _told(history: RecipeHistory, shown: Sequence[Series], view: View) -> str:
-    told = []
+    sentences = []
     for series in shown:
         for rate, points in _side(series, view).items():
             known = [point for point in points if point.spread is not None]
@@ -375,10 +379,10 @@ def _told(history: RecipeHistory, shown: Sequence[Series], view: View) -> str:
                 ends = f"{known[0].spread.median:.1f} ({known[0].commit})"
                 if len(known) > 1:
                     ends = f"from {ends} to {known[-1].spread.median:.1f} ({known[-1].commit})"
-                told.append(f"{series.label}, {FIGURES[rate].label}: {ends} tokens per second")
+                sentences.append(f"{series.label}, {FIGURES[rate].label}: {ends} tokens per second")
     left = len(history.series) - len(shown)
     more = f" {left} more series are in the table." if left else ""
-    return f"{'; '.join(told)}.{more} Crosses are disturbed runs, which do not count."
+    return f"{'; '.join(sentences)}.{more} Crosses are disturbed runs, which do not count."
 
 
 def _some(values: Sequence[float]) -> list[float]:

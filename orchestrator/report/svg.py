@@ -102,7 +102,7 @@ def _clean(element: ElementTree.Element, name: str, used: set[str]) -> None:
                 element.set("font-size", size.group(1))
         elif key and key != "font-family":
             element.set(key, _DECIMALS.sub(r"\1", value))
-    if element.tag == "text" and not any(one.startswith("f-") for one in classes):
+    if element.tag == "text" and not any(name_.startswith("f-") for name_ in classes):
         classes.append("f-text")
     if classes:
         element.set("class", " ".join(classes))

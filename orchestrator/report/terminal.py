@@ -41,7 +41,7 @@ def show(report: Report, console: Console) -> None:
     if report.latest:
         console.print()
         console.print(_latest(report))
-    worth = [one for one in report.histories if any(series.n_points > 1 for series in one.series)]
+    worth = [history for history in report.histories if any(series.n_points > 1 for series in history.series)]
     plotext = _plotext() if worth else None
     if plotext is not None:
         for history in worth[:_MAX_PLOTS]:
@@ -65,13 +65,13 @@ def _latest(report: Report) -> Table:
         table.add_column(rate.column, justify="right", no_wrap=True)
     table.add_column("against the one before", overflow="fold")
     table.add_column("runs", justify="right")
-    for one in report.latest:
+    for series in report.latest:
         table.add_row(
-            _text(f"{one.name}\n{one.label}" if one.label else one.name),
-            _text(one.build),
-            *(_rate(one.spreads.get(rate.name)) for rate in shown_in("histories")),
-            _change(one.change),
-            str(one.n_runs),
+            _text(f"{series.name}\n{series.label}" if series.label else series.name),
+            _text(series.build),
+            *(_rate(series.spreads.get(rate.name)) for rate in shown_in("histories")),
+            _change(series.change),
+            str(series.n_runs),
         )
     return table
 
@@ -120,7 +120,7 @@ def _plot(history: RecipeHistory, console: Console, plotext: ModuleType) -> None
     figure.canvas("default")
     figure.plot_size(min(_PLOT_WIDTH, console.width), _PLOT_HEIGHT)
     known = {
-        series.label: [(point.at, one) for point in points if (one := point.spread)]
+        series.label: [(point.at, spread) for point in points if (spread := point.spread)]
         for series in history.series
         if (points := series.by_date.get(GENERATION.name))
     }
@@ -132,11 +132,11 @@ def _plot(history: RecipeHistory, console: Console, plotext: ModuleType) -> None
     ascii_only = not (console.encoding or "").lower().startswith("utf")
     for number, (label, groups) in enumerate(shown.items()):
         where = [times.index(at) for at, _ in groups]
-        for place, (_, one) in zip(where, groups, strict=True):
-            if (interval := ends(one)) is not None:
+        for place, (_, spread) in zip(where, groups, strict=True):
+            if (interval := ends(spread)) is not None:
                 figure.draw(figure.signal([place, place], list(interval), marker="|").lines())
         mark = (_PLAIN if ascii_only else _MARKS)[number]
-        signal = figure.signal(where, [one.median for _, one in groups], marker=mark)
+        signal = figure.signal(where, [spread.median for _, spread in groups], marker=mark)
         figure.draw(signal.label(short_label(label, _LABEL)) if len(shown) > 1 else signal)
     step = max(1, (len(times) - 1) // 4)
     places = list(range(0, len(times), step))
@@ -151,11 +151,11 @@ def _table(title: str, *names: str) -> Table:
     return table
 
 
-def _rate(one: Summary | None) -> str:
+def _rate(spread: Summary | None) -> str:
     """The median, and below it the interval."""
-    if one is None:
+    if spread is None:
         return words.NOTHING
-    return words.rate(one.median) + ("" if ends(one) is None else f"\n{words.interval(one)}")
+    return words.rate(spread.median) + ("" if ends(spread) is None else f"\n{words.interval(spread)}")
 
 
 def _change(change: WordedVerdict | None) -> Text:

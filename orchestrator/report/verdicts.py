@@ -35,19 +35,19 @@ def change(before: Sequence[Measurement], after: Sequence[Measurement], allow: f
         allow: keys that differ on purpose.
     """
     try:
-        found = compare(before, after, margin=MARGIN, allow=allow)
+        comparison = compare(before, after, margin=MARGIN, allow=allow)
     except IncomparableError:
         return WordedVerdict(words="not comparable: more than that differs")
-    main = found.main
+    main = comparison.main
     if main is None:
         return WordedVerdict(words="not measured on both sides")
-    parts = [_words(main, found), *(_besides(figure) for figure in found.figures if figure.is_worse)]
-    if found.text.state == "different":
+    parts = [_words(main, comparison), *(_besides(figure) for figure in comparison.figures if figure.is_worse)]
+    if comparison.text.state == "different":
         parts.append("another text")
     return WordedVerdict(words="; ".join(part for part in parts if part), tone=_TONES.get(main.verdict, ""))
 
 
-def _words(main: FigureComparison, found: Comparison) -> str:
+def _words(main: FigureComparison, comparison: Comparison) -> str:
     ratio = main.ratio
     if ratio is None or ratio.low is None or ratio.high is None or ratio.n < MINIMUM_RUNS:
         return f"{main.verdict}: {main.why}" if main.why else main.verdict
@@ -55,7 +55,7 @@ def _words(main: FigureComparison, found: Comparison) -> str:
     if main.verdict == "undecided":
         return f"undecided: {between}"
     if main.verdict == "same":
-        return f"same within {100 * found.margin:g} %: {between}"
+        return f"same within {100 * comparison.margin:g} %: {between}"
     return f"{main.verdict}: {_percent(ratio.ratio)} ({between})"
 
 

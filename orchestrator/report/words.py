@@ -18,10 +18,10 @@ def rate(value: float | None) -> str:
     return NOTHING if value is None else numbers.three_digits(value)
 
 
-def interval(one: Summary | None) -> str:
+def interval(spread: Summary | None) -> str:
     """The ends of the 95 % interval."""
-    known = ends(one)
-    return NOTHING if known is None else f"{rate(known[0])} to {rate(known[1])}"
+    both = ends(spread)
+    return NOTHING if both is None else f"{rate(both[0])} to {rate(both[1])}"
 
 
 def mib(n_bytes: float | None) -> str:
@@ -47,11 +47,11 @@ def when(at: datetime.datetime) -> str:
 
 def why_left_out(run: Run) -> str:
     """Why a run does not count; nothing when it does."""
-    one = run.measurement
+    measurement = run.measurement
     reasons = (
-        *(["failed"] if one.status == "failed" else []),
-        *(["warm-up"] if one.warmup else []),
-        *one.disturbed,
+        *(["failed"] if measurement.status == "failed" else []),
+        *(["warm-up"] if measurement.warmup else []),
+        *measurement.disturbed,
     )
     return "; ".join(reasons)
 

@@ -63,7 +63,7 @@ class RunLimits(Piece):
     notes: Annotated[tuple[str, ...], Field(description="What to know when reading the shares.")] = ()
 
 
-def told(limits: RunLimits) -> str:
+def in_words(limits: RunLimits) -> str:
     """One line for people, such as "62 % of this machine's memory bandwidth"; empty when there is nothing to say."""
     generation, prompt = limits.generation, limits.prompt
     parts = []

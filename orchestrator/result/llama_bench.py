@@ -38,13 +38,13 @@ def measurements(raw: bytes) -> list[Measurement]:
     Raises:
         ValueError: with the reason why there are none.
     """
-    found = read_bench(raw)
-    if found.missing is not None:
-        raise ValueError(found.missing)
-    if len(found.tests) > _MOST_TESTS:
+    output = read_bench(raw)
+    if output.missing is not None:
+        raise ValueError(output.missing)
+    if len(output.tests) > _MOST_TESTS:
         raise ValueError(f"it has more than {_MOST_TESTS:,} tests")
     experiment = f"{NAME}-{hashlib.sha256(raw).hexdigest()[:12]}"
-    return [one for case, test in enumerate(found.tests) for one in _rounds(test, case, experiment)]
+    return [measurement for case, test in enumerate(output.tests) for measurement in _rounds(test, case, experiment)]
 
 
 def _rounds(test: BenchTest, case: int, experiment: str) -> Iterator[Measurement]:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from orchestrator.engine.build.manifest import Manifest
     from orchestrator.result.schema import Result
 
+# In the environment: of all that is asked.
+PROMPT_HASH = "prompt_sha256"
 # The parts of a recipe that bear on what is measured.
 _SECTIONS = ("engine", "model", "run")
 _PROMPTS = ("prompt", "prompt_file", "prompts", "prompts_file", "system")
@@ -137,9 +139,9 @@ def setting_text(value: object) -> str:
 
 
 def _settings(result: Result) -> Iterator[tuple[str, str]]:
-    asked = result.asked.recipe.model_dump(mode="json", include=set(_SECTIONS))
+    recipe = result.asked.recipe.model_dump(mode="json", include=set(_SECTIONS))
     for section in _SECTIONS:
-        for key, value in _flat(section, asked[section]):
+        for key, value in _flat(section, recipe[section]):
             if key.removeprefix("run.") not in _PROMPTS:
                 yield key, setting_text(value)
 
@@ -157,7 +159,7 @@ def _environment(result: Result, engine: Manifest) -> dict[str, str]:
     texts = [asked.prompt, list(asked.prompts), asked.recipe.run.system]
     prompt = hashlib.sha256(json.dumps(texts, ensure_ascii=True).encode()).hexdigest()
     return {
-        "prompt_sha256": prompt[:16],
+        PROMPT_HASH: prompt[:16],
         "kernel": machine.kernel,
         "os": machine.os,
         "libc": machine.libc,

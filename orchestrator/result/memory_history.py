@@ -58,6 +58,6 @@ def summarise(runs: Sequence[PastRun]) -> list[PartHistory]:
             if part.error_percent is not None:
                 errors.setdefault(part.name, []).append(abs(part.error_percent))
     return [
-        PartHistory(name=name, n_runs=len(found), median_percent=median(found), worst_percent=max(found))
-        for name, found in errors.items()
+        PartHistory(name=name, n_runs=len(percents), median_percent=median(percents), worst_percent=max(percents))
+        for name, percents in errors.items()
     ]

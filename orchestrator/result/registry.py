@@ -315,7 +315,7 @@ def comparable(name: str) -> Figure:
     """
     figure = FIGURES.get(name)
     if figure is None or figure.better is None:
-        known = ", ".join(one.name for one in shown_in("comparisons"))
+        known = ", ".join(shown.name for shown in shown_in("comparisons"))
         raise UsageError(f"no figure to compare by: {name[:_LONGEST_NAME]!r}", hint=f"one of {known}")
     return figure
 

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from orchestrator.cli.settings import Settings
 from orchestrator.parse.record import BatchedTest, Perplexity, Record
-from orchestrator.result.limits import told
+from orchestrator.result.limits import in_words
 from orchestrator.result.memory_fit import MemoryFit
 from orchestrator.result.registry import FIGURES, Figure
 from orchestrator.result.schema import AnswerResult, Measured, Result
@@ -82,7 +82,7 @@ def _figures(result: Result) -> Table:
         ("size", _size(result.record)),
         ("CPU", f"{ran.machine.cpu_model or 'unknown'}, {ran.machine.n_at_once} usable"),
         *((figure.label, _rate(figure, result)) for figure in FIGURES.values() if figure.shown == "histories"),
-        ("of the limit", "" if result.limits is None else told(result.limits)),
+        ("of the limit", "" if result.limits is None else in_words(result.limits)),
         ("load", _ms(measured.load_ms)),
         ("total", _ms(measured.total_ms)),
         ("memory", _memory(measured)),

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from orchestrator.errors import IncomparableError
 from orchestrator.piece import Piece
-from orchestrator.result.measurement import Measurement
+from orchestrator.result.measurement import PROMPT_HASH, Measurement
 from orchestrator.text.visible import visible
 
 # Which llama.cpp ran: what two selections of one recipe differ in, unless somebody says otherwise.
@@ -18,12 +18,11 @@ MODEL = "model"
 DUMMY = "dummy_weights"
 PROMPT = "run.prompt"
 _PROMPTS = frozenset({"run.prompt", "run.prompt_file", "run.prompts", "run.prompts_file", "run.system"})
-# Its key in the environment.
-_PROMPT_HASH = "prompt_sha256"
 
-_WHICH_ENGINE = frozenset({"engine.ref", "engine.source", "engine.remote", "engine.path"})
+# Where llama.cpp comes from and which one it is.
+WHICH_ENGINE = frozenset({"engine.ref", "engine.source", "engine.remote", "engine.path"})
 # Keys of a recipe that change nothing of what runs.
-_WITHOUT_WEIGHT = frozenset(
+WITHOUT_WEIGHT = frozenset(
     {
         "lcpp",
         "name",
@@ -66,68 +65,68 @@ def differing(
     meant = allow | _of_experiment(a, b)
     if any(key.startswith(f"{MODEL}.") for key in meant):
         meant |= {MODEL}
-    if any(_is_under(key, _WHICH_ENGINE) for key in meant):
+    if any(is_under(key, WHICH_ENGINE) for key in meant):
         meant |= {COMMIT}
     if meant & _PROMPTS:
         meant |= {PROMPT}
-    facts_a, facts_b = [_facts(one) for one in a], [_facts(one) for one in b]
-    found: list[Differing] = []
+    facts_a, facts_b = [_facts(run) for run in a], [_facts(run) for run in b]
+    meant_differences: list[Differing] = []
     refused: list[Differing] = []
     for key in _keys([*facts_a, *facts_b]):
         values_a, values_b = _values(facts_a, key), _values(facts_b, key)
         if not values_a or not values_b or (values_a == values_b and len(values_a) == 1):
             continue
-        one = _differing(key, values_a, values_b)
-        is_meant = _is_under(key, meant) or (key == COMMIT and len(values_a) == len(values_b) == 1)
-        (found if is_meant else refused).append(one)
+        difference = _differing(key, values_a, values_b)
+        is_meant = is_under(key, meant) or (key == COMMIT and len(values_a) == len(values_b) == 1)
+        (meant_differences if is_meant else refused).append(difference)
     if refused:
         raise _refusal(refused)
-    return tuple(found)
+    return tuple(meant_differences)
 
 
 def environment(a: Sequence[Measurement], b: Sequence[Measurement]) -> tuple[Differing, ...]:
     """Further facts that differ (compiler, kernel, …): they are named, not refused."""
-    facts_a, facts_b = [one.environment for one in a], [one.environment for one in b]
+    facts_a, facts_b = [run.environment for run in a], [run.environment for run in b]
     pairs = {key: (_values(facts_a, key), _values(facts_b, key)) for key in _keys([*facts_a, *facts_b])}
     return tuple(
         _differing(key, of_a, of_b)
         for key, (of_a, of_b) in pairs.items()
-        if key != _PROMPT_HASH and of_a and of_b and of_a != of_b
+        if key != PROMPT_HASH and of_a and of_b and of_a != of_b
     )
 
 
-def _facts(one: Measurement) -> dict[str, str]:
+def _facts(run: Measurement) -> dict[str, str]:
     """What must be the same, by key, as text for people that tells different things apart."""
     facts = {
-        MACHINE: f"{one.machine_name} ({one.machine[:12]})",
-        MODEL: f"{one.model_name} ({one.model_sha256[:12]})" if one.model_sha256 else one.model_name,
-        COMMIT: _commit(one),
-        DUMMY: "yes" if one.dummy else "no",
+        MACHINE: f"{run.machine_name} ({run.machine[:12]})",
+        MODEL: f"{run.model_name} ({run.model_sha256[:12]})" if run.model_sha256 else run.model_name,
+        COMMIT: _commit(run),
+        DUMMY: "yes" if run.dummy else "no",
     }
-    if _PROMPT_HASH in one.environment:
-        facts[PROMPT] = f"sha256 {one.environment[_PROMPT_HASH]}"
-    return facts | {key: value for key, value in one.settings.items() if _bears(key)}
+    if PROMPT_HASH in run.environment:
+        facts[PROMPT] = f"sha256 {run.environment[PROMPT_HASH]}"
+    return facts | {key: value for key, value in run.settings.items() if _bears(key)}
 
 
 @lru_cache(maxsize=1024)
 def _bears(key: str) -> bool:
     """Whether a setting must be the same. Where a model file or an engine came from need not: see MODEL and COMMIT."""
-    return not _is_under(key, (*_WITHOUT_WEIGHT, *_WHICH_ENGINE, MODEL))
+    return not is_under(key, (*WITHOUT_WEIGHT, *WHICH_ENGINE, MODEL))
 
 
-def _commit(one: Measurement) -> str:
-    if one.commit is None:
-        return one.settings.get("engine.path") or "unknown"
-    number = f" (b{one.build_number})" if one.build_number is not None else ""
-    return f"{one.commit[:12]}{number}"
+def _commit(run: Measurement) -> str:
+    if run.commit is None:
+        return run.settings.get("engine.path") or "unknown"
+    number = f" (b{run.build_number})" if run.build_number is not None else ""
+    return f"{run.commit[:12]}{number}"
 
 
 def _keys(facts: Iterable[Iterable[str]]) -> list[str]:
-    return list(dict.fromkeys(key for one in facts for key in one))
+    return list(dict.fromkeys(key for of_run in facts for key in of_run))
 
 
 def _values(facts: Sequence[Mapping[str, str]], key: str) -> tuple[str, ...]:
-    return tuple(sorted({one.get(key, _UNSET) for one in facts}))
+    return tuple(sorted({of_run.get(key, _UNSET) for of_run in facts}))
 
 
 def _differing(key: str, a: Sequence[str], b: Sequence[str]) -> Differing:
@@ -135,20 +134,21 @@ def _differing(key: str, a: Sequence[str], b: Sequence[str]) -> Differing:
     return Differing(key=key[:_LONGEST], a=of_a, b=of_b)
 
 
-def _is_under(key: str, names: Iterable[str]) -> bool:
+def is_under(key: str, names: Iterable[str]) -> bool:
+    """Whether a key is one of `names`, or lies below one of them."""
     return any(key == name or key.startswith(f"{name}.") for name in names)
 
 
 def _of_experiment(a: Sequence[Measurement], b: Sequence[Measurement]) -> frozenset[str]:
     """What sets the cases of one experiment apart differs because somebody wanted it to."""
-    experiments = {one.experiment for one in (*a, *b)}
+    experiments = {run.experiment for run in (*a, *b)}
     if len(experiments) != 1 or experiments == {None}:
         return frozenset()
-    return frozenset(key for one in (*a, *b) for key in one.case_settings)
+    return frozenset(key for run in (*a, *b) for key in run.case_settings)
 
 
 def _refuse_shared(a: Sequence[Measurement], b: Sequence[Measurement]) -> None:
-    shared = {one.id for one in a} & {one.id for one in b}
+    shared = {run.id for run in a} & {run.id for run in b}
     if shared:
         raise IncomparableError(
             f"A and B share {len(shared)} run{'s' if len(shared) > 1 else ''}",
@@ -158,10 +158,13 @@ def _refuse_shared(a: Sequence[Measurement], b: Sequence[Measurement]) -> None:
 
 
 def _refusal(refused: Sequence[Differing]) -> IncomparableError:
-    lines = [f"  {visible(one.key)}: {_side('A', one.a)}; {_side('B', one.b)}" for one in refused[:_SHOWN]]
+    lines = [
+        f"  {visible(difference.key)}: {_side('A', difference.a)}; {_side('B', difference.b)}"
+        for difference in refused[:_SHOWN]
+    ]
     if len(refused) > _SHOWN:
         lines.append(f"  and {len(refused) - _SHOWN} more")
-    allowed = " ".join(f"--allow {visible(one.key)}" for one in refused[:_SHOWN])
+    allowed = " ".join(f"--allow {visible(difference.key)}" for difference in refused[:_SHOWN])
     return IncomparableError(
         "\n".join(["A and B are not comparable, they differ in:", *lines]),
         hint=f"`{allowed}` if that is what you want to compare; else select runs that are alike",

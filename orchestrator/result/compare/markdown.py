@@ -29,12 +29,12 @@ def headline(comparison: Comparison) -> str:
     main = comparison.main
     if main is None:
         return "Undecided: no figure was measured on both sides"
-    told = f"{main.label} {change(main)}"
+    changed = f"{main.label} {change(main)}"
     if main.verdict == "undecided":
-        return f"Undecided: {told}; {main.why}"
+        return f"Undecided: {changed}; {main.why}"
     if main.verdict == "same":
-        return f"B is the same as A within {share_or_factor(comparison.margin)}: {told}"
-    return f"B {'takes' if main.verdict in ('less', 'more') else 'is'} {main.verdict} than A: {told}"
+        return f"B is the same as A within {share_or_factor(comparison.margin)}: {changed}"
+    return f"B {'takes' if main.verdict in ('less', 'more') else 'is'} {main.verdict} than A: {changed}"
 
 
 def change(figure: FigureComparison) -> str:
@@ -44,9 +44,9 @@ def change(figure: FigureComparison) -> str:
         return "?"
     ends = (ratio.ratio,) if ratio.low is None or ratio.high is None else (ratio.ratio, ratio.low, ratio.high)
     as_factor = not 1 / _FACTOR < ratio.ratio < _FACTOR or max(ends) > 10
-    told = [f"×{end:.3g}" if as_factor else signed_percent((end - 1) * 100) for end in ends]
-    told = ["0.0 %" if one in ("-0.0 %", "+0.0 %") else one for one in told]
-    return told[0] if len(told) == 1 else f"{told[0]} ({told[1]} to {told[2]})"
+    shown = [f"×{end:.3g}" if as_factor else signed_percent((end - 1) * 100) for end in ends]
+    shown = ["0.0 %" if end in ("-0.0 %", "+0.0 %") else end for end in shown]
+    return shown[0] if len(shown) == 1 else f"{shown[0]} ({shown[1]} to {shown[2]})"
 
 
 def _lines(comparison: Comparison) -> Iterator[str]:
@@ -59,7 +59,9 @@ def _lines(comparison: Comparison) -> Iterator[str]:
     yield from _sides(comparison)
     if comparison.environment:
         yield ""
-        yield "Besides, these differ: " + "; ".join(_differing(one) for one in comparison.environment) + "."
+        yield (
+            "Besides, these differ: " + "; ".join(_differing(difference) for difference in comparison.environment) + "."
+        )
     text = _text(comparison.text)
     if text:
         yield ""
@@ -72,12 +74,12 @@ def _lines(comparison: Comparison) -> Iterator[str]:
 def _figures(comparison: Comparison) -> Iterator[str]:
     yield "| | A | B | B against A | verdict on B |"
     yield "|---|--:|--:|--:|---|"
-    for one in comparison.figures:
-        unit = "MiB" if one.unit == "bytes" else one.unit
-        label = f"{one.label}, {unit}" if unit else one.label
-        name = f"**{label}**" if one.name == comparison.decides else label
-        a, b = (_summary(side, one.unit) for side in (one.a, one.b))
-        yield f"| {name} | {a} | {b} | {change(one)} | {one.verdict} |"
+    for figure in comparison.figures:
+        unit = "MiB" if figure.unit == "bytes" else figure.unit
+        label = f"{figure.label}, {unit}" if unit else figure.label
+        name = f"**{label}**" if figure.name == comparison.decides else label
+        a, b = (_summary(side, figure.unit) for side in (figure.a, figure.b))
+        yield f"| {name} | {a} | {b} | {change(figure)} | {figure.verdict} |"
 
 
 def _summary(summary: Summary | None, unit: str) -> str:
@@ -94,8 +96,8 @@ def _method(comparison: Comparison) -> Iterator[str]:
     if main is not None and main.ratio is not None:
         ratio = main.ratio
         runs = f"{ratio.n} rounds of one run each" if ratio.paired else f"{ratio.n_a} runs of A, {ratio.n_b} of B"
-        found = None if main.resolution is None else share_or_factor(main.resolution)
-        seen = "" if found is None else f" Such runs would show a change of {found}."
+        resolution = None if main.resolution is None else share_or_factor(main.resolution)
+        seen = "" if resolution is None else f" Such runs would show a change of {resolution}."
         yield f"{runs}; {confidence} intervals; margin {share_or_factor(comparison.margin)}.{seen}"
     else:
         yield f"Margin {share_or_factor(comparison.margin)}."
@@ -112,11 +114,15 @@ def _sides(comparison: Comparison) -> Iterator[str]:
         ("llama.cpp", _engines(a), _engines(b)),
         ("program", a.programs, b.programs),
     )
-    named = {one.key: one for one in comparison.differing if one.key not in ("machine", "model", "engine.commit")}
+    named = {
+        difference.key: difference
+        for difference in comparison.differing
+        if difference.key not in ("machine", "model", "engine.commit")
+    }
     for label, of_a, of_b in rows:
         yield f"| {label} | {_codes(of_a)} | {_codes(of_b)} |"
-    for key, one in named.items():
-        yield f"| {code(key)} | {_codes(one.a)} | {_codes(one.b)} |"
+    for key, difference in named.items():
+        yield f"| {code(key)} | {_codes(difference.a)} | {_codes(difference.b)} |"
     yield f"| runs | {_counts(a)} | {_counts(b)} |"
     yield f"| from | {_codes(_when(a))} | {_codes(_when(b))} |"
 
@@ -136,20 +142,20 @@ def _counts(side: Side) -> str:
     return f"{side.n_counted} counted{out}{why}"
 
 
-def _differing(one: Differing) -> str:
-    return f"{code(one.key)}: A {_codes(one.a)}, B {_codes(one.b)}"
+def _differing(difference: Differing) -> str:
+    return f"{code(difference.key)}: A {_codes(difference.a)}, B {_codes(difference.b)}"
 
 
 def _text(text: TextComparison) -> str:
     if text.state == "unknown":
         return f"The texts are not compared: {escape_sentence(text.why or '')}."
-    told = _TEXTS[text.state].format(n_a=text.n_a, n_b=text.n_b)
+    sentence = _TEXTS[text.state].format(n_a=text.n_a, n_b=text.n_b)
     parts = text.difference
     if parts is None:
-        return told
+        return sentence
     where = f"They part after {parts.position} characters, in line {parts.line}, column {parts.column}"
     before = f", behind {code(parts.before)}" if parts.before else ""
-    return f"{told} {where}{before}: A {_ending(parts.a)}, B {_ending(parts.b)}."
+    return f"{sentence} {where}{before}: A {_ending(parts.a)}, B {_ending(parts.b)}."
 
 
 def _ending(text: str) -> str:

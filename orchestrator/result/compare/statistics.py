@@ -156,7 +156,7 @@ def unpaired_ratio(
     logs = np.log(first), np.log(second)
     error = degrees = None
     if min(first.size, second.size) > 1:
-        of_a, of_b = (_error(one) for one in logs)
+        of_a, of_b = (_error(side) for side in logs)
         error = math.hypot(of_a, of_b)
         # Welch and Satterthwaite.
         below = of_a**4 / (first.size - 1) + of_b**4 / (second.size - 1)

@@ -67,12 +67,12 @@ def add(result: Result, path: Path) -> None:
     """
     store = path.parent / FILE_NAME
     try:
-        one = measurement_of(result, path=str(path))
-        rows.check(one)
+        measurement = measurement_of(result, path=str(path))
+        rows.check(measurement)
         connection, _ = _connect(store)
         try:
             with transaction(connection):
-                indexing.put(connection, path.name, Document(is_result=True, measurements=(one,)))
+                indexing.put(connection, path.name, Document(is_result=True, measurements=(measurement,)))
         finally:
             close(connection)
     except apsw.Error as error:
@@ -190,7 +190,7 @@ class Database:
         clauses, values = _clauses(conditions, _NEWEST_FIRST, limit)
         return self._sound(lambda connection: tuple(rows.select(connection, self._runs, clauses, values)))
 
-    def each(self, conditions: Sequence[Condition] = ()) -> Iterator[Measurement]:
+    def stream(self, conditions: Sequence[Condition] = ()) -> Iterator[Measurement]:
         """What meets all conditions, the oldest first, one after the other: for more than memory should hold."""
         clauses, values = _clauses(conditions, _OLDEST_FIRST, None)
         return rows.select(self._connection, self._runs, clauses, values)
@@ -207,8 +207,8 @@ class Database:
     def unreadable(self, limit: int = 20) -> tuple[int, tuple[Unreadable, ...]]:
         """How many files beside the results could not be used, and the first of them."""
         count = int(self.values("SELECT count(*) FROM files WHERE problem IS NOT NULL")[0][0])
-        found = self.values("SELECT name, problem FROM files WHERE problem IS NOT NULL ORDER BY name LIMIT ?", (limit,))
-        return count, tuple(Unreadable(name=str(name), problem=str(problem)) for name, problem in found)
+        files = self.values("SELECT name, problem FROM files WHERE problem IS NOT NULL ORDER BY name LIMIT ?", (limit,))
+        return count, tuple(Unreadable(name=str(name), problem=str(problem)) for name, problem in files)
 
     def update(self) -> None:
         """Look again which files came and went."""
@@ -227,9 +227,9 @@ class Database:
             UsageError: a file holds more than what is chosen; nothing was removed.
         """
         files: dict[str, int] = {}
-        for one in chosen:
+        for run in chosen:
             query = "SELECT files.name FROM results JOIN files ON files.id = results.file WHERE results.id = ?"
-            for (name,) in self.values(query, (one.id,)):
+            for (name,) in self.values(query, (run.id,)):
                 files[str(name)] = files.get(str(name), 0) + 1
         for name, n_chosen in files.items():
             query = "SELECT count(*) FROM results JOIN files ON files.id = results.file WHERE files.name = ?"
@@ -266,7 +266,7 @@ class Database:
 def _clauses(
     conditions: Sequence[Condition], order: str, limit: int | None
 ) -> tuple[str, tuple[apsw.SQLiteValue, ...]]:
-    where = " AND ".join(f"({one.sql})" for one in conditions)
-    values = tuple(value for one in conditions for value in one.values)
+    where = " AND ".join(f"({condition.sql})" for condition in conditions)
+    values = tuple(value for condition in conditions for value in condition.values)
     clauses = (f" WHERE {where}" if where else "") + order
     return (f"{clauses} LIMIT ?", (*values, limit)) if limit is not None else (clauses, values)

@@ -54,7 +54,7 @@ def export(
     Raises:
         UsageError: for Parquet, when pyarrow is not installed.
     """
-    runs = database.each(conditions)
+    runs = database.stream(conditions)
     if form == "jsonl":
         return _jsonl(runs, file, progress)
     columns = _columns(database, conditions)
@@ -65,8 +65,8 @@ def export(
 
 def _columns(database: Database, conditions: Sequence[Condition]) -> tuple[str, ...]:
     """The figures, settings and facts that any of the chosen has, each with its prefix."""
-    where = " AND ".join(f"({one.sql})" for one in conditions) or "1"
-    values = tuple(value for one in conditions for value in one.values)
+    where = " AND ".join(f"({condition.sql})" for condition in conditions) or "1"
+    values = tuple(value for condition in conditions for value in condition.values)
     keys = database.values(
         "SELECT DISTINCT kind, key FROM configuration_values WHERE configuration IN"
         f" (SELECT results.configuration FROM results WHERE {where}) ORDER BY kind DESC, key",

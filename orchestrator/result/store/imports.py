@@ -66,8 +66,8 @@ def _results(database: Database, path: Path, size: int, progress: Progress) -> I
         n_new = n_known = done = 0
         for number, raw in _documents(path, size):
             done += len(raw)
-            found = _parsed(raw, path, number)
-            ident = found.measurements[0].id
+            document = _parsed(raw, path, number)
+            ident = document.measurements[0].id
             if (stage / f"{ident}.json").exists() or _has(database, ident):
                 n_known += 1
             else:

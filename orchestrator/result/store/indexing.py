@@ -27,7 +27,7 @@ _SETTLED_NS = 2_000_000_000
 _FOLDERS = ("", IMPORTED)
 
 
-def put(connection: apsw.Connection, name: str, found: Document | None, problem: str | None = None) -> None:
+def put(connection: apsw.Connection, name: str, document: Document | None, problem: str | None = None) -> None:
     """Record a file in the place of what was known of it. Call it in a transaction.
 
     Args:
@@ -36,19 +36,19 @@ def put(connection: apsw.Connection, name: str, found: Document | None, problem:
     forget(connection, [name])
     connection.execute("SAVEPOINT file")
     try:
-        _insert(connection, name, found, problem)
+        _insert(connection, name, document, problem)
     except apsw.ConstraintError:
         connection.execute("ROLLBACK TO file")
         _insert(connection, name, None, "another file holds a result of the same id")
     connection.execute("RELEASE file")
 
 
-def _insert(connection: apsw.Connection, name: str, found: Document | None, problem: str | None) -> None:
-    is_result = found is not None and found.is_result
+def _insert(connection: apsw.Connection, name: str, document: Document | None, problem: str | None) -> None:
+    is_result = document is not None and document.is_result
     connection.execute("INSERT INTO files (name, is_result, problem) VALUES (?, ?, ?)", (name, int(is_result), problem))
     file = int(connection.last_insert_rowid())
-    for one in () if found is None else found.measurements:
-        rows.insert(connection, one, file)
+    for measurement in () if document is None else document.measurements:
+        rows.insert(connection, measurement, file)
 
 
 def forget(connection: apsw.Connection, names: Iterable[str]) -> None:
@@ -102,18 +102,18 @@ def names(runs: Path, folder: str) -> list[str]:
 
 def read_all(connection: apsw.Connection, runs: Path, new: Sequence[str], progress: Progress) -> None:
     """Read files and record them, some at a time, so that a crash loses little and others may write."""
-    told = len(new) > _BATCH
-    if told:
+    is_shown = len(new) > _BATCH
+    if is_shown:
         progress.stage(f"reading {len(new):,} results into the store")
     waiting, done = iter(new), 0
     while batch := list(islice(waiting, _BATCH)):
-        found = [(name, *_read(runs, name)) for name in batch]
+        documents = [(name, *_read(runs, name)) for name in batch]
         with transaction(connection):
-            for name, document, problem in found:
+            for name, document, problem in documents:
                 if document is not None or problem is not None:
                     put(connection, name, document, problem)
         done += len(batch)
-        if told:
+        if is_shown:
             progress.advance(done, len(new))
 
 

@@ -56,24 +56,24 @@ _LARGEST_COUNT = 2**53
 _NO_BUILD_NUMBER = -1
 
 
-def check(one: Measurement) -> None:
+def check(run: Measurement) -> None:
     """Refuse a measurement that the store cannot hold: it may come from a file that anybody wrote.
 
     Raises:
         ValueError: with the reason.
     """
-    if not _ID.fullmatch(one.id):
+    if not _ID.fullmatch(run.id):
         raise ValueError("its id is not one of lcpp")
-    if one.status not in _STATES:
+    if run.status not in _STATES:
         raise ValueError("its status is none that lcpp knows")
-    counts = (one.case, one.round, one.build_number or 0)
+    counts = (run.case, run.round, run.build_number or 0)
     if not all(0 <= count < _LARGEST_COUNT for count in counts):
         raise ValueError("a number in it is out of range")
-    mappings = (one.settings, one.environment, one.case_settings)
-    if any(len(mapping) > _MOST_KEYS for mapping in (*mappings, one.figures)):
+    mappings = (run.settings, run.environment, run.case_settings)
+    if any(len(mapping) > _MOST_KEYS for mapping in (*mappings, run.figures)):
         raise ValueError(f"it has more than {_MOST_KEYS} settings or figures")
-    texts = [one.name, one.program, one.commit, one.machine, one.machine_name, one.model_sha256, one.model_name]
-    texts += [one.recipe_digest, one.experiment, one.text_sha256, *one.disturbed, *one.figures]
+    texts = [run.name, run.program, run.commit, run.machine, run.machine_name, run.model_sha256, run.model_name]
+    texts += [run.recipe_digest, run.experiment, run.text_sha256, *run.disturbed, *run.figures]
     texts += [text for mapping in mappings for pair in mapping.items() for text in pair]
     for text in texts:
         if text is not None and len(text) > _LONGEST_TEXT:
@@ -82,40 +82,40 @@ def check(one: Measurement) -> None:
             (text or "").encode()
         except UnicodeEncodeError:
             raise ValueError("a text in it is no text") from None
-    if not all(math.isfinite(value) for value in one.figures.values()):
+    if not all(math.isfinite(value) for value in run.figures.values()):
         raise ValueError("a figure in it is not a finite number")
 
 
-def insert(connection: apsw.Connection, one: Measurement, file: int) -> None:
+def insert(connection: apsw.Connection, run: Measurement, file: int) -> None:
     """Add a checked measurement that came from the file of that number.
 
     Raises:
         apsw.ConstraintError: the store has its id.
     """
-    case_settings = _compact(one.case_settings)
-    engine = (one.commit or "", _NO_BUILD_NUMBER if one.build_number is None else one.build_number)
+    case_settings = _compact(run.case_settings)
+    engine = (run.commit or "", _NO_BUILD_NUMBER if run.build_number is None else run.build_number)
     row: list[apsw.SQLiteValue] = [
-        one.id,
+        run.id,
         file,
-        _id_of(connection, "recipes", ("name",), (one.name,)),
-        _id_of(connection, "machines", ("fingerprint", "name"), (one.machine, one.machine_name)),
+        _id_of(connection, "recipes", ("name",), (run.name,)),
+        _id_of(connection, "machines", ("fingerprint", "name"), (run.machine, run.machine_name)),
         _id_of(connection, "engines", ('"commit"', "build_number"), engine),
-        _id_of(connection, "models", ("sha256", "name"), (one.model_sha256, one.model_name)),
-        _configuration(connection, one),
-        one.program,
-        one.started_at,
-        one.status,
-        one.experiment,
-        one.case,
+        _id_of(connection, "models", ("sha256", "name"), (run.model_sha256, run.model_name)),
+        _configuration(connection, run),
+        run.program,
+        run.started_at,
+        run.status,
+        run.experiment,
+        run.case,
         case_settings,
-        one.round,
-        int(one.warmup),
-        json.dumps(one.disturbed, ensure_ascii=False) if one.disturbed else None,
-        int(one.dummy),
-        one.text_sha256,
+        run.round,
+        int(run.warmup),
+        json.dumps(run.disturbed, ensure_ascii=False) if run.disturbed else None,
+        int(run.dummy),
+        run.text_sha256,
     ]
-    row += [one.figures.get(name) for name in FIGURES]
-    others = {name: value for name, value in sorted(one.figures.items()) if name not in FIGURES}
+    row += [run.figures.get(name) for name in FIGURES]
+    others = {name: value for name, value in sorted(run.figures.items()) if name not in FIGURES}
     row.append(_compact(others) if others else None)
     connection.execute(_INSERT, row)
 
@@ -125,27 +125,27 @@ def _id_of(
 ) -> int:
     """The number of a row of a small table; made when it is not there."""
     where = " AND ".join(f"{name} = ?" for name in names)
-    found = connection.execute(f"SELECT id FROM {table} WHERE {where}", values).fetchone()
-    if found is None:
+    known = connection.execute(f"SELECT id FROM {table} WHERE {where}", values).fetchone()
+    if known is None:
         listed, marks = ", ".join(names), ", ".join("?" * len(names))
         connection.execute(f"INSERT INTO {table} ({listed}) VALUES ({marks})", values)
         return int(connection.last_insert_rowid())
-    return int(found[0])
+    return int(known[0])
 
 
-def _configuration(connection: apsw.Connection, one: Measurement) -> int:
-    settings, environment = _compact(one.settings), _compact(one.environment)
-    identity = "\0".join((one.recipe_digest, settings, environment))
+def _configuration(connection: apsw.Connection, run: Measurement) -> int:
+    settings, environment = _compact(run.settings), _compact(run.environment)
+    identity = "\0".join((run.recipe_digest, settings, environment))
     digest = hashlib.sha256(identity.encode()).hexdigest()
-    found = connection.execute("SELECT id FROM configurations WHERE sha256 = ?", (digest,)).fetchone()
-    if found is not None:
-        return int(found[0])
+    known = connection.execute("SELECT id FROM configurations WHERE sha256 = ?", (digest,)).fetchone()
+    if known is not None:
+        return int(known[0])
     connection.execute(
         "INSERT INTO configurations (sha256, recipe_digest, settings, environment) VALUES (?, ?, ?, ?)",
-        (digest, one.recipe_digest, settings, environment),
+        (digest, run.recipe_digest, settings, environment),
     )
     configuration = int(connection.last_insert_rowid())
-    kinds = (("setting", one.settings), ("environment", one.environment))
+    kinds = (("setting", run.settings), ("environment", run.environment))
     connection.executemany(
         "INSERT INTO configuration_values VALUES (?, ?, ?, ?, ?)",
         [

@@ -47,10 +47,10 @@ def select(database: Database, text: str) -> tuple[Measurement, ...]:
     Raises:
         UsageError: there are none, or it says no selection.
     """
-    found = database.find(conditions(database, [text]))
-    if not found:
+    runs = database.find(conditions(database, [text]))
+    if not runs:
         raise UsageError(f"no result is {text!r}", where=str(database.runs), hint=_hint(database, text))
-    return tuple(reversed(found))
+    return tuple(reversed(runs))
 
 
 def conditions(
@@ -68,17 +68,17 @@ def conditions(
         UsageError: a text says no selection, or names what is not there.
     """
     moment = now or datetime.datetime.now(datetime.timezone.utc)
-    made: list[Condition] = []
+    chosen: list[Condition] = []
     for text in texts:
         if not text.isprintable():
             raise UsageError(f"{text!r} is no selection of results", hint=_grammar())
         if _FILTER.fullmatch(text):
-            made += [_filter(database, part, moment) for part in _COMMA.split(text)]
+            chosen += [_filter(database, part, moment) for part in _COMMA.split(text)]
         elif text.startswith("@"):
-            made.append(_group(database, text))
+            chosen.append(_group(database, text))
         else:
-            made.append(_id(database, text))
-    return tuple(made)
+            chosen.append(_id(database, text))
+    return tuple(chosen)
 
 
 def _group(database: Database, text: str) -> Condition:
@@ -98,8 +98,8 @@ def _group(database: Database, text: str) -> Condition:
             "SELECT started_at, id, experiment FROM results WHERE recipe = ? AND (started_at, id) < (?, ?)"
             " ORDER BY started_at DESC, id DESC LIMIT 1000"
         )
-        found = database.values(query, (recipe[0][0], *after))
-        for started_at, ident, experiment in found:
+        results = database.values(query, (recipe[0][0], *after))
+        for started_at, ident, experiment in results:
             after = (str(started_at), str(ident))
             if experiment is None:
                 cases: list[object] = [None]
@@ -121,7 +121,7 @@ def _group(database: Database, text: str) -> Condition:
                     values=(experiment, int(str(case)), recipe[0][0]),
                 )
             groups += len(cases)
-        if not found:
+        if not results:
             break
     if not groups:
         raise UsageError(
@@ -135,8 +135,10 @@ def _recipes(database: Database, name: str) -> str:
     from difflib import get_close_matches
 
     known = [
-        str(one)
-        for (one,) in database.values("SELECT name FROM recipes WHERE id IN (SELECT recipe FROM results) ORDER BY name")
+        str(recipe)
+        for (recipe,) in database.values(
+            "SELECT name FROM recipes WHERE id IN (SELECT recipe FROM results) ORDER BY name"
+        )
     ]
     near = get_close_matches(name, known, n=_SHOWN) or known[:_SHOWN]
     return f"there are results of {', '.join(near)}" if near else "`lcpp run RECIPE` makes one"
@@ -148,19 +150,19 @@ def _id(database: Database, text: str) -> Condition:
         raise UsageError(f"{text!r} is no selection of results", hint=_grammar())
     if database.values("SELECT 1 FROM results WHERE id = ?", (wanted,)):
         return Condition(sql="results.id = ?", values=(wanted,))
-    found = [
-        str(one)
-        for (one,) in database.values(
+    ids = [
+        str(ident)
+        for (ident,) in database.values(
             "SELECT id FROM results WHERE id >= ? AND id < ? ORDER BY id LIMIT ?",
             (wanted, wanted + "\uffff", _SHOWN + 1),
         )
     ]
-    if not found:
+    if not ids:
         raise UsageError(f"no result has an id that begins with {wanted!r}", where=str(database.runs), hint=_grammar())
-    if len(found) > 1:
-        shown = ", ".join(found[:_SHOWN]) + (", …" if len(found) > _SHOWN else "")
+    if len(ids) > 1:
+        shown = ", ".join(ids[:_SHOWN]) + (", …" if len(ids) > _SHOWN else "")
         raise UsageError(f"several results have an id that begins with {wanted!r}: {shown}", hint="give more of it")
-    return Condition(sql="results.id = ?", values=(found[0],))
+    return Condition(sql="results.id = ?", values=(ids[0],))
 
 
 def _grammar() -> str:
@@ -172,10 +174,10 @@ def _hint(database: Database, text: str) -> str:
 
 
 def _filter(database: Database, text: str, now: datetime.datetime) -> Condition:
-    found = _FILTER.fullmatch(text)
-    if found is None:
+    parts = _FILTER.fullmatch(text)
+    if parts is None:
         raise UsageError(f"{text!r} is no filter", hint="KEY=VALUE; also with != < <= > >=")
-    key, operator, value = found[1], found[2], found[3].strip()
+    key, operator, value = parts[1], parts[2], parts[3].strip()
     if key in KEYS:
         return _own(key, operator, value, now, text)
     if key in FIGURES:
@@ -195,12 +197,12 @@ def _own(key: str, operator: str, value: str, now: datetime.datetime, text: str)
         if value.lower() not in (*_TRUE, *_FALSE):
             raise UsageError(f"{text!r}: expected true or false")
         wanted = wanted == (value.lower() in _TRUE)
-        made = Condition(sql=_SWITCHES[key])
+        condition = Condition(sql=_SWITCHES[key])
     elif key in _TEXTS:
-        made = _text(f"ifnull(results.{_TEXTS[key]}, '')", value)
+        condition = _text(f"ifnull(results.{_TEXTS[key]}, '')", value)
     else:
-        made = _place(key, value, text)
-    return made if wanted else Condition(sql=f"NOT ({made.sql})", values=made.values)
+        condition = _place(key, value, text)
+    return condition if wanted else Condition(sql=f"NOT ({condition.sql})", values=condition.values)
 
 
 def _place(key: str, value: str, text: str) -> Condition:
@@ -216,10 +218,12 @@ def _place(key: str, value: str, text: str) -> Condition:
     if key == "commit":
         numbered = re.fullmatch(r"b(\d{1,9})", value)
         if numbered:
-            made = Condition(sql="build_number = ?", values=(int(numbered[1]),))
+            condition = Condition(sql="build_number = ?", values=(int(numbered[1]),))
         else:
-            made = _beginning('"commit"', value.lower(), text)
-        return Condition(sql=f"results.engine IN (SELECT id FROM engines WHERE {made.sql})", values=made.values)
+            condition = _beginning('"commit"', value.lower(), text)
+        return Condition(
+            sql=f"results.engine IN (SELECT id FROM engines WHERE {condition.sql})", values=condition.values
+        )
     digest = {"model": "sha256", "machine": "fingerprint"}[key]
     start = _beginning(digest, value.lower(), text)
     # A part of the name, without regard to case: names are long. With a * the whole name.
@@ -234,7 +238,7 @@ def _text(column: str, value: str) -> Condition:
     """A text that is equal, or that a pattern with * fits."""
     if "*" in value:
         # Brackets and question marks mean themselves.
-        pattern = re.sub(r"[\[?]", lambda found: f"[{found[0]}]", value)
+        pattern = re.sub(r"[\[?]", lambda sign: f"[{sign[0]}]", value)
         return Condition(sql=f"{column} GLOB ?", values=(pattern,))
     return Condition(sql=f"{column} = ?", values=(value,))
 
@@ -253,16 +257,16 @@ def _setting(database: Database, key: str, operator: str, value: str, text: str)
         raise UsageError(f"no result has a setting or figure {key!r}", hint=_keys_near(database, key))
     if len(names) > 1:
         raise UsageError(f"{key!r} may be {' or '.join(names[:_SHOWN])}", hint="give the whole key")
-    made: Condition
+    condition: Condition
     if operator in ("=", "!="):
-        made = _text("value", value)
+        condition = _text("value", value)
         if (number := number_of(value)) is not None:
-            made = Condition(sql=f"{made.sql} OR number = ?", values=(*made.values, number))
+            condition = Condition(sql=f"{condition.sql} OR number = ?", values=(*condition.values, number))
     else:
-        made = _compared("number", operator, _number(value, text))
+        condition = _compared("number", operator, _number(value, text))
     inside = "NOT IN" if operator == "!=" else "IN"
-    chosen = f"SELECT configuration FROM configuration_values WHERE key = ? AND ({made.sql})"
-    return Condition(sql=f"results.configuration {inside} ({chosen})", values=(names[0], *made.values))
+    chosen = f"SELECT configuration FROM configuration_values WHERE key = ? AND ({condition.sql})"
+    return Condition(sql=f"results.configuration {inside} ({chosen})", values=(names[0], *condition.values))
 
 
 def _settings_named(database: Database, key: str) -> list[str]:

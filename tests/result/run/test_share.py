@@ -8,7 +8,7 @@ from orchestrator.machine.limits.stored import MachineLimits
 from orchestrator.model.memory.settings import memory_settings
 from orchestrator.model.memory.shape import shape_of
 from orchestrator.parse.record import BatchedTest, BenchTest, Coverage, Perplexity, Record, SystemInfo
-from orchestrator.result.limits import RunLimits, told
+from orchestrator.result.limits import RunLimits, in_words
 from orchestrator.result.run.share import HOW_TO_MEASURE, limits
 from orchestrator.result.schema import AnswerResult, Measured
 from tests.machine.limits.machines import machine
@@ -79,7 +79,7 @@ def test_a_completion_by_hand() -> None:
     assert (generation.n_threads, prompt.n_threads) == (1, 2)
     assert prompt.arithmetic == "int8 (AVX2)"
     assert not found.missing
-    assert told(found) == (
+    assert in_words(found) == (
         f"{100 * (generation.bandwidth_share or 0):.0f} % of this machine's memory bandwidth "
         f"({100 * (generation.bandwidth_share_of_threads or 0):.0f} % of what 1 thread can read), "
         f"prompt: {100 * (prompt.arithmetic_share or 0):.0f} % of its peak arithmetic, int8 (AVX2)"
@@ -91,15 +91,15 @@ def test_a_machine_that_was_not_measured_says_how() -> None:
     assert found.generation.bytes_per_second == pytest.approx(5.0 * (WEIGHTS + 563 * KV), rel=1e-5)
     assert found.generation.bandwidth_share is None
     assert found.missing == {"generation": HOW_TO_MEASURE, "prompt": HOW_TO_MEASURE}
-    assert told(found).endswith(f"GB/s read; {HOW_TO_MEASURE}")
+    assert in_words(found).endswith(f"GB/s read; {HOW_TO_MEASURE}")
 
 
 def test_a_model_that_fits_the_cache_is_explained() -> None:
     found = _limits(RECORD, _measured(rate=500.0), machine(cache_bytes=2**30), "smollm2-135m")
     assert (found.generation.bandwidth_share or 0) > 1
-    assert "the weights fit the CPU's cache (1,024 MiB), so memory is not their limit" in told(found)
+    assert "the weights fit the CPU's cache (1,024 MiB), so memory is not their limit" in in_words(found)
     partly = _limits(RECORD, _measured(rate=500.0), machine(), "smollm2-135m")
-    assert "so that more than 100 % is possible" in told(partly)
+    assert "so that more than 100 % is possible" in in_words(partly)
     slow = _limits(RECORD, _measured(rate=50.0), machine(), "smollm2-135m")
     assert not slow.notes
     large = _limits(RECORD, _measured(), machine())
@@ -109,9 +109,9 @@ def test_a_model_that_fits_the_cache_is_explained() -> None:
 def test_a_share_above_one_without_a_cache_is_not_left_alone() -> None:
     for there in (machine(), machine(cache_bytes=None)):
         found = _limits(RECORD, _measured(rate=50.0), there)
-        assert "disturbed or slower when its limits were measured" in told(found)
+        assert "disturbed or slower when its limits were measured" in in_words(found)
     noisy = _limits(RECORD, _measured(), machine(disturbed=("1 thread: noise",)))
-    assert "not quiet when its limits were measured" in told(noisy)
+    assert "not quiet when its limits were measured" in in_words(noisy)
 
 
 def test_a_short_prompt_is_no_matter_of_arithmetic() -> None:
@@ -119,7 +119,7 @@ def test_a_short_prompt_is_no_matter_of_arithmetic() -> None:
     assert found.prompt.arithmetic_share is None
     assert found.prompt.operations_per_second is not None
     assert "memory is the limit" in found.missing["prompt"]
-    assert "prompt:" not in told(found)
+    assert "prompt:" not in in_words(found)
 
 
 def test_arithmetic_that_was_not_measured_has_no_share() -> None:
@@ -189,7 +189,7 @@ def test_what_was_not_measured_keeps_its_reason() -> None:
     measured = Measured(missing={"generation_per_second": "it was stopped"})
     found = _limits(RECORD, measured, machine())
     assert found.missing == {"generation": "it was stopped", "prompt": "its speed is not known"}
-    assert told(found) == ""
+    assert in_words(found) == ""
     perplexity = RECORD.model_copy(update={"perplexity": Perplexity(estimate=1.0)})
     assert (
         "generates nothing" in _limits(perplexity, _measured(), machine(), program="perplexity").missing["generation"]

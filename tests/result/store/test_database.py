@@ -75,7 +75,7 @@ def test_a_measurement_comes_out_as_it_went_in(tmp_path: Path) -> None:
         files.save(one, _workspace(tmp_path))
     with opened(tmp_path / "runs", Silent()) as database:
         found = database.find()
-        each = tuple(database.each())
+        each = tuple(database.stream())
     wanted = tuple(measurement_of(one, path=str(tmp_path / "runs" / f"{one.id}.json")) for one in made)
     assert found == tuple(reversed(wanted))
     assert each == wanted

@@ -51,7 +51,7 @@ def test_csv_has_a_row_a_run_and_a_column_a_setting(tmp_path: Path) -> None:
 def test_parquet_has_types(tmp_path: Path) -> None:
     with opened(_runs(tmp_path), Silent()) as database:
         table = pyarrow.parquet.read_table(io.BytesIO(_export(database, "parquet")))
-        found = tuple(database.each())
+        found = tuple(database.stream())
     assert table.column("id").to_pylist() == [one.id for one in found]
     rates = [one.figures["generation_per_second"] for one in found]
     assert table.column("figure.generation_per_second").to_pylist() == rates
