@@ -16,7 +16,6 @@ from pathlib import Path
 from orchestrator.errors import LcppError, UsageError
 from orchestrator.programs import bench
 from orchestrator.progress import Progress
-from orchestrator.result import llama_bench
 from orchestrator.result.reading import MAX_BYTES, TOO_LARGE, UnreadableResult
 from orchestrator.result.store.database import Database
 from orchestrator.result.store.documents import HEAD_BYTES, IMPORTED, Document, is_ours, parse, parse_llama_bench
