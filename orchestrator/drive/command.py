@@ -218,7 +218,7 @@ def _unknown(option: str, key: str, plan: RunPlan, engine: Engine, near: Sequenc
 
 def child_environment(inherited: Mapping[str, str]) -> dict[str, str]:
     """What a program inherits of lcpp's own environment, and the settings that keep its output plain."""
-    kept = {
+    own = {
         name: value for name, value in inherited.items() if name in _INHERITED or name.startswith(_INHERITED_PREFIXES)
     }
-    return kept | _FIXED
+    return own | _FIXED

@@ -160,9 +160,9 @@ class _Turn:
         """The whole answer."""
         text = b"".join(self._pieces).removeprefix(self._talk.lead.encode())
         rates: tuple[float, float] | None = None
-        if self._talk.rates and (found := _RATES.search(text)):
+        if self._talk.rates and (line := _RATES.search(text)):
             # The one at the very end is the program's own.
-            text, rates = text[: found.start()], (float(found[1]), float(found[2]))
+            text, rates = text[: line.start()], (float(line[1]), float(line[2]))
         elif ended == "end" or (ended is None and self._talk.end_mark):
             text = text.removesuffix(self._talk.end_mark.encode())
         return self._exchange(text, whole=True, ended=ended, n_prompt=n_prompt, n_gen=n_gen, rates=rates)

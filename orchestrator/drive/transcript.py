@@ -105,13 +105,13 @@ class Tape:
     def first_after(self, stream: Stream, begin: int) -> float | None:
         """When the byte behind the first `begin` bytes of `stream` came; None: it did not."""
         end = len(self._raw[stream])
-        found: float | None = None
+        at_s: float | None = None
         for chunk in reversed(self.timeline):
             if end <= begin:
                 break
             if chunk.stream == stream:
-                found, end = chunk.at_s, end - chunk.n_bytes
-        return found
+                at_s, end = chunk.at_s, end - chunk.n_bytes
+        return at_s
 
     def ends_with(self, stream: Stream, mark: bytes) -> bool:
         """Whether the last that came from `stream` is `mark`."""

@@ -101,16 +101,16 @@ def bounds_from_sources(sources: Path) -> tuple[int, int]:
 
     The last one is far above all when every landmark is there, and when none is (then nothing is known).
     """
-    kept: dict[str, str | None] = {}
+    texts: dict[str, str | None] = {}
 
     def text_of(name: str) -> str | None:
-        if name not in kept:
+        if name not in texts:
             try:
                 with (sources / name).open("rb") as file:
-                    kept[name] = file.read(_MAX_SOURCE_BYTES).decode(errors="replace")
+                    texts[name] = file.read(_MAX_SOURCE_BYTES).decode(errors="replace")
             except OSError:
-                kept[name] = None
-        return kept[name]
+                texts[name] = None
+        return texts[name]
 
     def is_there(names: tuple[str, ...], text: str) -> bool:
         return any(content is not None and text in content for content in map(text_of, names))

@@ -41,21 +41,21 @@ def failure(transcript: Transcript, record: Record, plan: RunPlan) -> LcppError 
     log = str(transcript.folder / "stderr.log")
     if transcript.stopped_by is not None:
         return _stopped(transcript, plan, log)
-    said = _said(record)
+    quoted = _quoted(record)
     if transcript.signal is not None:
         name = signal.Signals(transcript.signal).name
         cause, hint = _SIGNALS.get(
             signal.Signals(transcript.signal), ("it was ended by a signal", "run it again; the log may tell more")
         )
-        return DriveError(f"{program} died of {name}: {cause}{said}", where=log, hint=hint)
+        return DriveError(f"{program} died of {name}: {cause}{quoted}", where=log, hint=hint)
     if transcript.exit_code != 0:
         return DriveError(
-            f"{program} ended with exit code {transcript.exit_code}{said}", where=log, hint=_advice(record)
+            f"{program} ended with exit code {transcript.exit_code}{quoted}", where=log, hint=_advice(record)
         )
     # The total is the last line of the timings, and they are the last of what is printed.
     if plan.program.is_whole(record, plan.build) and not (loses_output and record.timings.total is None):
         return None
-    what = f"{program} ended well, but what was needed is not in its output: {plan.program.NEEDED}{said}"
+    what = f"{program} ended well, but what was needed is not in its output: {plan.program.NEEDED}{quoted}"
     if loses_output and record.context is not None:
         hint = "run it again when the machine is less busy: this llama.cpp may end before its last lines are printed"
         return OutputLostError(what, where=log, hint=hint)
@@ -90,14 +90,14 @@ def _stopped(transcript: Transcript, plan: RunPlan, log: str) -> LcppError:
     return DriveError(f"{what}; {kept}", where=log, hint=hint)
 
 
-def _said(record: Record) -> str:
+def _quoted(record: Record) -> str:
     if not record.errors:
         return ""
     return "; it said:\n" + "\n".join(f"    {line}" for line in record.errors[:_ERRORS_SHOWN])
 
 
 def _advice(record: Record) -> str:
-    said = " ".join(record.errors)
+    errors = " ".join(record.errors)
     advice = (
         (
             "unknown model architecture",
@@ -116,4 +116,4 @@ def _advice(record: Record) -> str:
         ("failed to decode the batch", "raise `run.n_ctx`: it must hold all sequences of the largest test"),
         ("argument", "`run.extra_args` has an option that this llama.cpp does not know"),
     )
-    return next((hint for sign, hint in advice if sign in said), "the log tells more")
+    return next((hint for sign, hint in advice if sign in errors), "the log tells more")

@@ -68,15 +68,15 @@ def _generation(
     work = None if reason else generated(shape, settings, spans)
     weights = None if work is None else work.weights_bytes / stage.n_parallel
     kv = None if work is None else work.kv_bytes + work.state_bytes
-    each = None if weights is None or kv is None else weights + kv
-    achieved = None if each is None or stage.rate is None else each * stage.rate
+    per_token = None if weights is None or kv is None else weights + kv
+    achieved = None if per_token is None or stage.rate is None else per_token * stage.rate
     best, own = _of_machine(machine, "memory", stage.n_threads)
     reason = reason or (_unmeasured(machine, "memory") if best is None else None)
     if reason is not None:
         missing["generation"] = reason
     return GenerationLimits(
         n_threads=stage.n_threads,
-        bytes_per_token=None if each is None else round(each),
+        bytes_per_token=None if per_token is None else round(per_token),
         weights_bytes_per_token=None if weights is None else round(weights),
         kv_bytes_per_token=None if kv is None else round(kv),
         bytes_per_second=_rounded(achieved),
@@ -171,8 +171,8 @@ def _of_machine(
     """The best of all numbers of threads, and that of `n_threads`, where just that was measured."""
     if machine is None:
         return None, None
-    found = [machine.best(name), None if n_threads is None else machine.with_threads(n_threads)]
-    best, own = (None if one is None or (rate := one.rate(name)) is None else rate.best for one in found)
+    measured = [machine.best(name), None if n_threads is None else machine.with_threads(n_threads)]
+    best, own = (None if limits is None or (rate := limits.rate(name)) is None else rate.best for limits in measured)
     return best, own
 
 
@@ -203,14 +203,14 @@ def _why_not(work: Work, n_batch: int, machine: MachineLimits | None) -> str | N
 
 def _peak(work: Work, machine: MachineLimits) -> float | None:
     """The most operations a second that this machine can do of such a mixture."""
-    return max((rate for one in machine.threads if (rate := _mixed(work, one)) is not None), default=None)
+    return max((rate for limits in machine.threads if (rate := _mixed(work, limits)) is not None), default=None)
 
 
-def _mixed(work: Work, one: ThreadLimits) -> float | None:
+def _mixed(work: Work, limits: ThreadLimits) -> float | None:
     """Operations a second when each kind goes at its own peak."""
     seconds = 0.0
     for kind, count in work.multiply_adds.items():
-        rate = one.rate(_KINDS[kind])
+        rate = limits.rate(_KINDS[kind])
         if rate is None:
             return None
         seconds += count / rate.best
@@ -231,13 +231,13 @@ def _named(work: Work, machine: MachineLimits | None) -> str:
 def _notes(generation: GenerationLimits, machine: MachineLimits | None) -> Iterator[str]:
     if machine is None:
         return
-    each, cache, share = generation.bytes_per_token, machine.cache_bytes, generation.bandwidth_share or 0.0
-    if each and cache and each <= cache:
+    needed, cache, share = generation.bytes_per_token, machine.cache_bytes, generation.bandwidth_share or 0.0
+    if needed and cache and needed <= cache:
         yield f"the weights fit the CPU's cache ({mib(cache)} MiB), so memory is not their limit"
-    elif each and cache and share > _NEAR and cache > _SAYS_NOTHING * each:
+    elif needed and cache and share > _NEAR and cache > _SAYS_NOTHING * needed:
         yield (
-            f"up to {100 * cache / each:.0f} % of what a token needs can stay in the CPU's cache "
-            f"({mib(cache)} of {mib(each)} MiB), so that more than 100 % is possible"
+            f"up to {100 * cache / needed:.0f} % of what a token needs can stay in the CPU's cache "
+            f"({mib(cache)} of {mib(needed)} MiB), so that more than 100 % is possible"
         )
     elif share > 1.0:
         yield "more than 100 %: the machine was disturbed or slower when its limits were measured"
