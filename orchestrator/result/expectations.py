@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from orchestrator.parse.record import Record
 from orchestrator.recipe.schema.recipe import ExpectSpec
+from orchestrator.result.registry import GENERATION, N_GEN, PROMPT
 from orchestrator.result.schema import Check, Measured
 from orchestrator.text.visible import shortened
 
@@ -24,18 +25,20 @@ def check(
     """
     checks: list[Check] = []
     at_least = (
-        ("min_generated_tokens", expect.min_generated_tokens, measured.n_gen, "n_gen"),
-        ("min_prompt_per_second", expect.min_prompt_per_second, measured.prompt_per_second, "prompt_per_second"),
+        ("min_generated_tokens", expect.min_generated_tokens, measured.n_gen, N_GEN),
+        ("min_prompt_per_second", expect.min_prompt_per_second, measured.prompt_per_second, PROMPT),
         (
             "min_generation_per_second",
             expect.min_generation_per_second,
             measured.generation_per_second,
-            "generation_per_second",
+            GENERATION,
         ),
     )
     for name, wanted, found, figure in at_least:
         if wanted is not None:
-            shown = f"{found:g}" if found is not None else f"nothing: {measured.missing.get(figure, 'not measured')}"
+            shown = (
+                f"{found:g}" if found is not None else f"nothing: {measured.missing.get(figure.name, 'not measured')}"
+            )
             checks.append(
                 Check(name=name, expected=f"at least {wanted:g}", found=shown, ok=found is not None and found >= wanted)
             )

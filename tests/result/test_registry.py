@@ -30,9 +30,7 @@ from tests.result.varied import result, write
 
 PACKAGE = Path(orchestrator.__file__).parent
 # Who may write a figure's name: the registry, the typed document, the code that measures, the steps of the store's past.
-HOMES = re.compile(
-    r"result/(registry|schema|expectations|llama_bench|store/migrations|run/(measure|answers|share))\.py|programs/\w+\.py"
-)
+HOMES = re.compile(r"result/(registry|schema|store/migrations|run/(measure|answers))\.py|programs/\w+\.py")
 # They are names of other things as well: settings, llama-bench's fields, a program.
 SHARED = {"n_prompt", "n_gen", "n_ctx", "perplexity"}
 TOY = Figure(

@@ -13,6 +13,7 @@ from orchestrator.programs.defaults import threads_of
 from orchestrator.programs.plan.kinds import RunPlan
 from orchestrator.programs.protocol import Stage
 from orchestrator.result.limits import GenerationLimits, PromptLimits, RunLimits
+from orchestrator.result.registry import GENERATION, PROMPT
 from orchestrator.result.schema import AnswerResult, Measured
 from orchestrator.text.numbers import mib
 
@@ -38,7 +39,7 @@ def limits(
     *,
     answers: Sequence[AnswerResult] = (),
 ) -> RunLimits:
-    """How close a run came to its machine's limits; `told` (result/limits.py) says it in words.
+    """How close a run came to its machine's limits; `in_words` (result/limits.py) says it in words.
 
     Args:
         shape, settings: the model, and what the run asked for, as for its memory (`MemoryCheck`).
@@ -129,13 +130,13 @@ def _stages(plan: RunPlan, record: Record, measured: Measured, answers: Sequence
             positions=texts,
             rate=measured.generation_per_second,
             n_threads=n_threads,
-            reason=missing("generation_per_second"),
+            reason=missing(GENERATION.name),
         ),
         Stage(
             positions=prompts,
             rate=measured.prompt_per_second,
             n_threads=n_threads_batch,
-            reason=missing("prompt_per_second"),
+            reason=missing(PROMPT.name),
         ),
     )
 
