@@ -43,6 +43,18 @@ def test_the_fingerprint_of_an_x86_machine_is_what_it_always_was() -> None:
     assert fingerprint(machine).name == "Intel(R) Xeon(R) Gold 6248   CPU @ 2.50GHz, 16 CPUs, 63 GiB"
 
 
+def test_letters_of_any_script_are_written_as_they_always_were() -> None:
+    """The digest is of JSON in ASCII."""
+    machine = observe(TREES / "xeon").model_copy(update={"architecture": "x86_64", "cpu_model": "Процессор"})
+    facts = ["x86_64", "Процессор", 16, 16, 63]
+    assert fingerprint(machine).digest == hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+
+
+def test_the_name_of_a_machine_of_which_little_is_known() -> None:
+    update = {"architecture": "s390x", "cpu_model": None, "n_cpu": 1}
+    assert fingerprint(observe(TREES / "xeon").model_copy(update=update)).name == "s390x, 1 CPU, 63 GiB"
+
+
 def test_two_boards_with_the_same_number_of_cpus_and_memory_are_two_machines() -> None:
     trees = ("raspberry_pi_4", "raspberry_pi_5", "rock_5b", "xeon")
     assert len({digest(TREES / tree) for tree in trees}) == len(trees)

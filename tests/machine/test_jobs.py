@@ -62,6 +62,12 @@ def test_memory_alone_limits_jobs(tmp_path: Path, tree: str) -> None:
     assert jobs(changed(tree, tmp_path, {**quotas, limit_file: f"{5 * GIB}\n"})) == 3
 
 
+@pytest.mark.parametrize(("n_bytes", "n_jobs"), [(4_500_000_000, 3), (4_499_999_999, 2), (1, 1), (0, 1)])
+def test_each_job_has_its_memory(tmp_path: Path, n_bytes: int, n_jobs: int) -> None:
+    files = {"proc/self/cgroup": "0::/box\n", "sys/fs/cgroup/box/memory.max": f"{n_bytes}\n"}
+    assert jobs(changed("xeon", tmp_path, files)) == n_jobs
+
+
 def test_a_machine_that_does_not_tell_its_memory(tmp_path: Path) -> None:
     assert jobs(changed("xeon", tmp_path, {"proc/meminfo": ""})) == 16
 
