@@ -31,7 +31,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from orchestrator.cli.settings import Settings
+from orchestrator.cli.call import Call
 from orchestrator.drive.transcript import Transcript
 from orchestrator.experiment.adaptive import Compared, Effort, Sides, compare_prepared
 from orchestrator.experiment.prepare import Preparing, prepare_one
@@ -78,11 +78,11 @@ class Bench:
 
     @property
     def surroundings(self) -> Surroundings:
-        settings = Settings.from_environment(os.environ)
+        call = Call(os.environ)
         return Surroundings(
-            workspace=Workspace(vendor=settings.workspace.vendor, runs=self.runs),
-            environment=settings.environment,
-            progress=settings.progress,
+            workspace=Workspace(vendor=call.workspace.vendor, runs=self.runs),
+            environment=call.environment,
+            progress=call.progress,
             guard=Guard(max_wait_s=self.asked.wait),
         )
 

@@ -29,7 +29,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.cli.settings import Settings
+from orchestrator.cli.call import Call
 from orchestrator.model.dummy.plan import plan_like
 from orchestrator.model.dummy.write import write
 from orchestrator.model.gguf.byte_source import FileSource
@@ -142,7 +142,7 @@ def main() -> None:
     parser.add_argument("--n-prompt", type=int, default=256)
     parser.add_argument("--n-gen", type=int, default=96)
     asked = parser.parse_args()
-    workspace = Settings.from_environment(os.environ).workspace
+    workspace = Call(os.environ).workspace
     builds = {commit: build_of(commit, workspace) for commit in asked.engines}
     smoke = load(ROOT / "recipes/smoke.yaml")
     source = fetch(smoke.recipe.model, workspace, Silent(), base=smoke.base).path

@@ -2,36 +2,43 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from orchestrator.cli.settings import Settings
-from orchestrator.cli.view.amounts import duration, share
+from orchestrator.cli.call import Call
+from orchestrator.cli.options import collected, duration, json_option, markdown_option, share
 from orchestrator.errors import ExpectationError, UsageError
 from orchestrator.result.registry import PEAK_MEMORY, PROMPT
+from orchestrator.text.visible import visible
 
 if TYPE_CHECKING:
+    from orchestrator.cli.output.output import Output
     from orchestrator.result.compare.comparison import Comparison
 
 _ROUNDS = 20
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Now:
-    """What the command line says of runs that are to be made."""
+class Criteria(NamedTuple):
+    """What decides, and what may differ. `margin`: of 1; a change of less is none."""
 
-    recipe: Path
+    margin: float
+    figure: str | None
+    allow: tuple[str, ...]
+
+
+class NewRuns(NamedTuple):
+    """What the command line says of runs that are to be made: settings of A, of B and of both, and how to run them."""
+
     of_a: tuple[str, ...]
     of_b: tuple[str, ...]
     common: tuple[str, ...]
     budget_s: float
     rounds: int
     wait_s: float
-    guarded: bool
-    dummy: bool
+    no_guard: bool
+    dummy_weights: bool
     force: bool
     fresh: bool
 
@@ -47,6 +54,7 @@ class _Now:
 @click.option("--allow", multiple=True, metavar="KEY", help="May differ between A and B, such as machine or run.n_ctx.")
 @click.option(
     "--budget",
+    "budget_s",
     metavar="TIME",
     default="5m",
     show_default=True,
@@ -58,6 +66,7 @@ class _Now:
 )
 @click.option(
     "--wait",
+    "wait_s",
     metavar="TIME",
     default="30s",
     show_default=True,
@@ -70,29 +79,12 @@ class _Now:
 @click.option("--dummy-weights", is_flag=True, help="With RECIPE: run random weights in the model's shape.")
 @click.option("--force", is_flag=True, help="With RECIPE: run also what does not fit the memory.")
 @click.option("--fresh", is_flag=True, help="With RECIPE: do not go on with an interrupted comparison.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output, nothing else.")
-@click.option("--markdown", is_flag=True, help="Markdown for an issue on standard output.")
+@json_option("One JSON document on standard output, nothing else.")
+@markdown_option()
 @click.pass_obj
-def compare(
-    settings: Settings,
-    first: str,
-    second: str | None,
-    of_a: tuple[str, ...],
-    of_b: tuple[str, ...],
-    common: tuple[str, ...],
-    margin: float,
-    figure: str | None,
-    allow: tuple[str, ...],
-    budget: float,
-    rounds: int,
-    wait: float,
-    no_guard: bool,
-    dummy_weights: bool,
-    force: bool,
-    fresh: bool,
-    as_json: bool,
-    markdown: bool,
-) -> None:
+@collected(Criteria)
+@collected(NewRuns)
+def compare(call: Call, criteria: Criteria, new: NewRuns, first: str, second: str | None) -> None:
     """Compare two settings of a recipe now, or two selections of stored results.
 
     \b
@@ -103,65 +95,45 @@ def compare(
     With RECIPE, A and B run in turns until it is decided or the budget is spent. Exit code 4: B is slower than A by
     more than the margin.
     """
-    settings.json = as_json
-    if as_json and markdown:
-        raise UsageError("`--json` and `--markdown` cannot be combined", hint="take one of them")
-    allowed = frozenset(allow)
     if second is not None:
-        if of_a or of_b or common:
+        if new.of_a or new.of_b or new.common:
             raise UsageError(
                 "two selections are compared as they are: `-a`, `-b` and `-s` go with a recipe",
                 hint="`lcpp compare RECIPE -a KEY=VALUE -b KEY=VALUE` runs both now",
             )
-        comparison = _stored(settings, first, second, margin, figure, allowed)
-    elif of_a or of_b:
-        now = _Now(
-            recipe=Path(first),
-            of_a=of_a,
-            of_b=of_b,
-            common=common,
-            budget_s=budget,
-            rounds=rounds,
-            wait_s=wait,
-            guarded=not no_guard,
-            dummy=dummy_weights,
-            force=force,
-            fresh=fresh,
-        )
-        comparison = _now(settings, now, margin, figure, allowed)
+        comparison = _compare_stored(call, first, second, criteria)
+    elif new.of_a or new.of_b:
+        comparison = _compare_new(call, Path(first), new, criteria)
     else:
         raise UsageError(
-            f"{Settings.safe(first)!r} alone cannot be compared",
+            f"{visible(first)!r} alone cannot be compared",
             hint="give a second selection, as in `lcpp compare @NAME~1 @NAME`; or, with a recipe, what A and B set: "
             "`lcpp compare RECIPE -a KEY=VALUE -b KEY=VALUE`",
         )
-    settings.close()
-    _print(settings, comparison, as_json=as_json, markdown=markdown)
+    print_comparison(call.output, comparison)
     if comparison.is_worse:
-        # The document says it too; standard output gets nothing else.
-        settings.json = False
         from orchestrator.result.compare.markdown import headline
 
         raise ExpectationError(
-            f"{headline(comparison)}, which is more than the margin of {margin:.3g}",
+            f"{headline(comparison)}, which is more than the margin of {criteria.margin:.3g}",
             hint="if so much is allowed, raise --margin",
         )
 
 
-def _stored(
-    settings: Settings, first: str, second: str, margin: float, figure: str | None, allowed: frozenset[str]
-) -> Comparison:
+def _compare_stored(call: Call, first: str, second: str, criteria: Criteria) -> Comparison:
     from orchestrator.result.compare.comparison import compare as compare_measurements
     from orchestrator.result.store.database import opened
     from orchestrator.result.store.selection import select
 
-    with opened(settings.workspace.runs, settings.progress) as database:
+    with opened(call.workspace.runs, call.progress) as database:
         a, b = select(database, first), select(database, second)
-    made = compare_measurements(a, b, margin=margin, allow=allowed, figure=figure)
-    return with_texts_of_runs(settings, made)
+    comparison = compare_measurements(
+        a, b, margin=criteria.margin, allow=frozenset(criteria.allow), figure=criteria.figure
+    )
+    return with_texts_of_runs(call.workspace.runs, comparison)
 
 
-def _now(settings: Settings, now: _Now, margin: float, figure: str | None, allowed: frozenset[str]) -> Comparison:
+def _compare_new(call: Call, recipe: Path, new: NewRuns, criteria: Criteria) -> Comparison:
     # Imported here: two stored selections are compared in the blink that these would take.
     from orchestrator.experiment.adaptive import Effort, compare_now
     from orchestrator.experiment.prepare import Preparing
@@ -169,35 +141,35 @@ def _now(settings: Settings, now: _Now, margin: float, figure: str | None, allow
     from orchestrator.experiment.sides import sides
     from orchestrator.noise.guard import Guard
 
-    both, n_warmup = sides(now.recipe, now.of_a, now.of_b, now.common)
-    dummy_limit = None
-    if now.dummy:
+    both, n_warmup = sides(recipe, new.of_a, new.of_b, new.common)
+    dummy_limit_bytes = None
+    if new.dummy_weights:
         from orchestrator.cli.model.dummy import limit_bytes
 
-        dummy_limit = limit_bytes(settings.environment)
-    made = compare_now(
+        dummy_limit_bytes = limit_bytes(call.environment)
+    compared = compare_now(
         both,
         Surroundings(
-            workspace=settings.workspace,
-            environment=settings.environment,
-            progress=settings.progress,
-            guard=Guard(max_wait_s=now.wait_s, enabled=now.guarded),
+            workspace=call.workspace,
+            environment=call.environment,
+            progress=call.progress,
+            guard=Guard(max_wait_s=new.wait_s, enabled=not new.no_guard),
         ),
-        Preparing(dummy_limit_bytes=dummy_limit, force=now.force),
+        Preparing(dummy_limit_bytes=dummy_limit_bytes, force=new.force),
         Effort(
-            margin=margin,
-            figure=figure,
-            budget_s=now.budget_s,
-            max_rounds=now.rounds,
+            margin=criteria.margin,
+            figure=criteria.figure,
+            budget_s=new.budget_s,
+            max_rounds=new.rounds,
             warmup=max(1, n_warmup),
-            allow=allowed,
+            allow=frozenset(criteria.allow),
         ),
-        fresh=now.fresh,
+        fresh=new.fresh,
     )
-    return with_texts_of_runs(settings, made.comparison)
+    return with_texts_of_runs(call.workspace.runs, compared.comparison)
 
 
-def with_texts_of_runs(settings: Settings, comparison: Comparison) -> Comparison:
+def with_texts_of_runs(runs: Path, comparison: Comparison) -> Comparison:
     """The comparison with the place where the texts part, read from the results' files where they are there."""
     from orchestrator.result.compare.comparison import with_texts
     from orchestrator.result.reading import text_of
@@ -205,21 +177,24 @@ def with_texts_of_runs(settings: Settings, comparison: Comparison) -> Comparison
     text = comparison.text
     if text.state == "same" or text.example_a is None or text.example_b is None:
         return comparison
-    runs = settings.workspace.runs
     a, b = text_of(runs / f"{text.example_a}.json"), text_of(runs / f"{text.example_b}.json")
     return comparison if a is None or b is None else with_texts(comparison, a, b)
 
 
-def _print(settings: Settings, comparison: Comparison, *, as_json: bool, markdown: bool) -> None:
-    if as_json:
-        click.echo(comparison.model_dump_json(indent=1))
-    elif markdown:
-        from orchestrator.result.compare.markdown import markdown as as_markdown
+def print_comparison(output: Output, comparison: Comparison) -> None:
+    """Print it in the form that was asked for."""
+    output.document(
+        comparison, json=lambda comparison: comparison.model_dump_json(indent=1), markdown=_markdown, people=_show
+    )
 
-        click.echo(as_markdown(comparison))
-    else:
-        from rich.console import Console
 
-        from orchestrator.cli.view.comparison import show
+def _markdown(comparison: Comparison) -> str:
+    from orchestrator.result.compare.markdown import markdown
 
-        show(comparison, Console(soft_wrap=False))
+    return markdown(comparison)
+
+
+def _show(comparison: Comparison, output: Output) -> None:
+    from orchestrator.cli.view.comparison import show
+
+    show(comparison, output)

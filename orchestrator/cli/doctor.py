@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -12,11 +13,15 @@ from typing import Literal, NamedTuple
 import click
 
 from orchestrator import process, toolchain
-from orchestrator.cli.settings import Settings
+from orchestrator.cli.call import Call
+from orchestrator.cli.options import json_option
+from orchestrator.cli.output.output import Output, json_text
 from orchestrator.recipe.schema.recipe import DEFAULT_REMOTE
+from orchestrator.text.numbers import GIB, gib
+from orchestrator.workspace import Workspace
 
 _NETWORK_TIMEOUT_S = 10.0
-_BUILD_BYTES = 2 * 2**30
+_BUILD_BYTES = 2 * GIB
 # The load average of a minute from which other programs compute.
 _BUSY_LOAD = 0.5
 _SIGNS = {"ok": ("✓", "green"), "missing": ("✗", "red"), "note": ("·", "yellow")}
@@ -33,50 +38,52 @@ class Finding(NamedTuple):
 
 @click.command()
 @click.option("--limits", "measure", is_flag=True, help="First measure how fast memory and arithmetic are (seconds).")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+@json_option()
 @click.pass_obj
-def doctor(settings: Settings, measure: bool, as_json: bool) -> None:
+def doctor(call: Call, measure: bool) -> None:
     """Show what this machine has and lacks, and the command that mends it. Exit code 1 when something is missing.
 
     With `--limits`, results of later runs say how close they came to what this machine can do.
     """
-    settings.json = as_json
     if measure:
         from orchestrator.cli.view.limits import measure_limits
 
-        measure_limits(settings)
+        measure_limits(call)
     with ThreadPoolExecutor() as pool:
-        online = [pool.submit(_git_host, settings), pool.submit(_package_index)]
-        local = [*_tools(settings), _python(), *machine_findings(), _limits(settings), _disk(settings)]
+        online = [pool.submit(_git_host, call.environment), pool.submit(_package_index)]
+        local = [
+            *_tools(call.environment),
+            _python(),
+            *machine_findings(),
+            _limits(call.workspace),
+            _disk(call.workspace),
+        ]
         findings = [*local, *(job.result() for job in online)]
     # Either way to the source is enough.
     if all(finding.state != "ok" for finding in findings[-2:]):
         findings[-2:] = [finding._replace(state="missing") for finding in findings[-2:]]
-    if as_json:
-        import json
-
-        click.echo(json.dumps([finding._asdict() for finding in findings], indent=1))
-    else:
-        _draw(findings)
-    sys.exit(1 if any(finding.state == "missing" for finding in findings) else 0)
+    call.output.document(findings, json=_json, people=_show)
+    raise click.exceptions.Exit(1 if any(finding.state == "missing" for finding in findings) else 0)
 
 
-def _draw(findings: list[Finding]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+def _json(findings: Sequence[Finding]) -> str:
+    return json_text([finding._asdict() for finding in findings])
 
-    table = Table(show_header=False, box=None, padding=(0, 1))
+
+def _show(findings: Sequence[Finding], output: Output) -> None:
+    from orchestrator.cli.output.table import TextTable, visible_text
+
+    table = TextTable(show_header=False, box=None, padding=(0, 1))
     for finding in findings:
         sign, style = _SIGNS[finding.state]
-        told = finding.found if finding.state == "ok" else f"{finding.found}\n→ {finding.remedy}"
-        table.add_row(Text(sign, style=style), finding.name, Text(Settings.safe(told)))
-    Console().print(table)
+        shown = finding.found if finding.state == "ok" else f"{finding.found}\n→ {finding.remedy}"
+        table.add_row(visible_text(sign, style=style), finding.name, shown)
+    output.draw(table)
 
 
-def _tools(settings: Settings) -> list[Finding]:
+def _tools(environment: Mapping[str, str]) -> list[Finding]:
     findings = []
-    for tool in toolchain.probe(settings.environment):
+    for tool in toolchain.probe(environment):
         if tool.path is not None:
             findings.append(Finding("ok", tool.name, f"{tool.version} ({tool.path})", ""))
         else:
@@ -100,7 +107,6 @@ def machine_findings(root: Path = Path("/")) -> list[Finding]:
     from orchestrator.machine.cores import cores
     from orchestrator.machine.jobs import compile_jobs
     from orchestrator.machine.memory import available
-    from orchestrator.text.numbers import gib
 
     processor, can_compute, memory, jobs = cpu.read(root), cores(root), available(root), compile_jobs(root)
     load_average, _ = counters.load(root)
@@ -125,31 +131,31 @@ def machine_findings(root: Path = Path("/")) -> list[Finding]:
     ]
 
 
-def _limits(settings: Settings) -> Finding:
+def _limits(workspace: Workspace) -> Finding:
     from orchestrator.cli.view.limits import told
 
-    found, remedy = told(settings.workspace)
+    found, remedy = told(workspace)
     return Finding("note" if remedy else "ok", "limits", found, remedy)
 
 
-def _disk(settings: Settings) -> Finding:
-    vendor = settings.workspace.vendor
+def _disk(workspace: Workspace) -> Finding:
+    vendor = workspace.vendor
     there = next(path for path in (vendor, *vendor.parents) if path.exists())
     free = shutil.disk_usage(there).free
     return Finding(
         "ok" if free > _BUILD_BYTES else "missing",
         "disk",
-        f"{free / 2**30:.1f} GiB free for {vendor}",
+        f"{gib(free, 1)} GiB free for {vendor}",
         "a build takes up to 2 GiB: free some space, or choose another place with LCPP_VENDOR",
     )
 
 
-def _git_host(settings: Settings) -> Finding:
-    environment = {**settings.environment, "GIT_TERMINAL_PROMPT": "0"}
+def _git_host(environment: Mapping[str, str]) -> Finding:
+    unasked = {**environment, "GIT_TERMINAL_PROMPT": "0"}
     name, remedy = "git host", "lcpp takes known versions from the package index instead (`engine.source: package`)"
     try:
         done = process.run(
-            ["git", "ls-remote", "--exit-code", DEFAULT_REMOTE, "HEAD"], env=environment, timeout_s=_NETWORK_TIMEOUT_S
+            ["git", "ls-remote", "--exit-code", DEFAULT_REMOTE, "HEAD"], env=unasked, timeout_s=_NETWORK_TIMEOUT_S
         )
     except (OSError, subprocess.TimeoutExpired):
         return Finding("note", name, f"{DEFAULT_REMOTE} does not answer", remedy)

@@ -13,8 +13,8 @@ from pathlib import Path
 import click
 
 import orchestrator
+from orchestrator.cli.call import Call
 from orchestrator.cli.lazy import LazyGroup
-from orchestrator.cli.settings import Settings
 from orchestrator.errors import Interrupted, LcppError, WorkspaceError
 
 _BUG_EXIT = 3
@@ -28,10 +28,13 @@ _COMMANDS = {
     "parse": ("orchestrator.cli.parse:parse", "Turn a llama.cpp log into structured JSON."),
     "doctor": ("orchestrator.cli.doctor:doctor", "Show what this machine has and lacks, and what mends it."),
     "model": ("orchestrator.cli.model.group:model", "Inspect, list, fit, imitate and verify models."),
-    "recipe": ("orchestrator.cli.recipe:recipe", "Check recipes, start a new one, pin one, print the JSON Schemas."),
-    "results": ("orchestrator.cli.results:results", "List, show, export, import and remove results."),
+    "recipe": (
+        "orchestrator.cli.recipe.group:recipe",
+        "Check recipes, start a new one, pin one, print the JSON Schemas.",
+    ),
+    "results": ("orchestrator.cli.results.group:results", "List, show, export, import and remove results."),
     "report": ("orchestrator.cli.report:report", "Report on results: a page, plots, Markdown, JUnit, tables."),
-    "engine": ("orchestrator.cli.engine:engine", "List and remove builds of llama.cpp."),
+    "engine": ("orchestrator.cli.engine.group:engine", "List and remove builds of llama.cpp."),
 }
 
 
@@ -50,21 +53,22 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             # A terminal that knows only ASCII, or a file name that is no text, is no reason to fail.
             stream.reconfigure(errors="backslashreplace")
+    call = Call(os.environ)
     try:
-        code = _call(Settings.from_environment(os.environ))
+        code = _run(call)
     except BrokenPipeError:
         # The reader of our output has gone (`lcpp … | head`): not an error, and nobody to tell.
         _silence()
         code = 1
     except Exception:  # noqa: BLE001 - the one place that turns any error into an exit
-        code = _tell_bug()
+        code = _bug(call)
     sys.exit(code)
 
 
-def _call(settings: Settings) -> int:
+def _run(call: Call) -> int:
     """Run the command, tell of errors, and return the exit code."""
     try:
-        code = cli.main(obj=settings, prog_name="lcpp", standalone_mode=False)
+        code = cli.main(obj=call, prog_name="lcpp", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         return error.exit_code
@@ -72,25 +76,22 @@ def _call(settings: Settings) -> int:
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         hint = "what was finished is kept; run the same command again to go on"
-        return _tell(Interrupted("interrupted", hint=hint), settings)
+        return _error(call, Interrupted("interrupted", hint=hint))
     except LcppError as error:
-        return _tell(error, settings)
+        return _error(call, error)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         # Who writes a file of ours tells of it by its name: this is our own output, as in `lcpp … > FILE`.
-        settings.json = False
-        told = _tell(
-            WorkspaceError(
-                f"cannot write the output: {os.strerror(error.errno).lower()}",
-                where=error.filename or "standard output",
-                hint="free some space, then run the same command again",
-            ),
-            settings,
+        full = WorkspaceError(
+            f"cannot write the output: {os.strerror(error.errno).lower()}",
+            where=error.filename or "standard output",
+            hint="free some space, then run the same command again",
         )
+        code = _error(call, full, document=False)
         # What could not be written would be tried again at the end.
         _silence()
-        return told
+        return code
     return code if isinstance(code, int) else 0
 
 
@@ -100,25 +101,15 @@ def _silence() -> None:
         os.dup2(nowhere, descriptor)
 
 
-def _tell(error: LcppError, settings: Settings) -> int:
-    settings.close()
-    if settings.json:
-        import json
-
-        document = {"what": error.what, "where": error.where, "hint": error.hint, "exit_code": error.exit_code}
-        click.echo(json.dumps({"error": document}, ensure_ascii=False, indent=1))
-    click.echo(f"{click.style('error:', fg='red', bold=True)} {settings.safe(str(error))}", err=True)
+def _error(call: Call, error: LcppError, *, document: bool = True) -> int:
+    call.output.error(error, document=document)
     return error.exit_code
 
 
-def _tell_bug() -> int:
+def _bug(call: Call) -> int:
     handle, name = tempfile.mkstemp(prefix="lcpp-bug-", suffix=".log")
     with os.fdopen(handle, "w", encoding="utf-8") as log:
         log.write(f"lcpp {orchestrator.__version__}\n{' '.join(sys.argv)}\n\n{traceback.format_exc()}")
     last = traceback.format_exc().strip().splitlines()[-1]
-    click.echo(
-        f"{click.style('bug:', fg='red', bold=True)} lcpp itself failed: {last}\n  at: {Path(name)}\n"
-        "  next: please report it with that file",
-        err=True,
-    )
+    call.output.bug(f"lcpp itself failed: {last}\n  at: {Path(name)}\n  next: please report it with that file")
     return _BUG_EXIT

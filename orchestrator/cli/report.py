@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from orchestrator.cli.settings import Settings
+from orchestrator.cli.call import Call
+from orchestrator.cli.options import markdown_option
+from orchestrator.cli.output.output import Output
 from orchestrator.errors import UsageError
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ filters such as recipe=smoke,since=7d,n_threads=2. Filters narrow what the other
     "-o", "--output", type=click.Path(path_type=Path), help="FILE.html: the page; with --plot FILE.svg or .png."
 )
 @click.option("--plot", type=click.Choice(_PLOTS), help="One plot of the newest that there is: history (by date), …")
-@click.option("--markdown", is_flag=True, help="Markdown for an issue on standard output.")
+@markdown_option()
 @click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Runs and their checks as JUnit XML.")
 @click.option("--title", default="lcpp report", show_default=True, help="The page's heading.")
 @click.option(
@@ -36,11 +38,10 @@ filters such as recipe=smoke,since=7d,n_threads=2. Filters narrow what the other
 )
 @click.pass_obj
 def report(
-    settings: Settings,
+    call: Call,
     selections: tuple[str, ...],
     output: Path | None,
     plot: str | None,
-    markdown: bool,
     junit: Path | None,
     title: str,
     limit: int,
@@ -54,28 +55,26 @@ def report(
     lcpp report since=1d --markdown --junit junit.xml
     """
     _check(output, plot)
-    made = _made(settings, selections, title, limit)
-    settings.close()
+    report = _report(call, selections, title, limit)
+    call.output.close()
     if plot is not None and output is not None:
-        _write(output, _plot(made, plot, output.suffix))
+        _write(output, _plot(report, plot, output.suffix), call.output)
     elif output is not None:
         from orchestrator.report.html import render  # matplotlib takes half a second: only where there are plots
 
-        _write(output, render(made).encode())
+        _write(output, render(report).encode(), call.output)
     if junit is not None:
         from orchestrator.report.junit import render as render_junit
 
-        _write(junit, render_junit(made))
-    if markdown:
+        _write(junit, render_junit(report), call.output)
+    if call.output.form == "markdown":
         from orchestrator.report.markdown import render as render_markdown
 
-        click.echo(render_markdown(made), nl=False)
+        call.output.raw_text(render_markdown(report), end="")
     elif output is None and junit is None:
-        from rich.console import Console
-
         from orchestrator.report.terminal import show
 
-        show(made, Console(soft_wrap=False, highlight=False))
+        show(report, call.output.console)
 
 
 def _check(output: Path | None, plot: str | None) -> None:
@@ -92,7 +91,7 @@ def _check(output: Path | None, plot: str | None) -> None:
         )
 
 
-def _made(settings: Settings, selections: Sequence[str], title: str, limit: int) -> Report:
+def _report(call: Call, selections: Sequence[str], title: str, limit: int) -> Report:
     import datetime
 
     import orchestrator
@@ -100,17 +99,21 @@ def _made(settings: Settings, selections: Sequence[str], title: str, limit: int)
     from orchestrator.report.content import build_report
     from orchestrator.result.store.database import opened
 
-    with opened(settings.workspace.runs, settings.progress) as database:
-        found, count = _find(database, selections, limit)
-    if not found:
+    with opened(call.workspace.runs, call.progress) as database:
+        measurements, count = _find(database, selections, limit)
+    if not measurements:
         raise UsageError(
             "no result meets that" if selections else "there are no results yet",
-            where=str(settings.workspace.runs),
+            where=str(call.workspace.runs),
             hint="`lcpp results list` shows what there is; `lcpp run RECIPE` makes one",
         )
     now = datetime.datetime.now(datetime.timezone.utc)
     return build_report(
-        collect(found), title=title, made_at=now, lcpp_version=orchestrator.__version__, n_older=count - len(found)
+        collect(measurements),
+        title=title,
+        made_at=now,
+        lcpp_version=orchestrator.__version__,
+        n_older=count - len(measurements),
     )
 
 
@@ -122,31 +125,31 @@ def _find(database: Database, selections: Sequence[str], limit: int) -> tuple[li
     named = [text for text in selections if text not in filters]
     if not named:
         chosen = conditions(database, filters)
-        found = database.find(chosen, limit=limit)
-        return list(found), len(found) if len(found) < limit else database.count(chosen)
-    unique = {one.id: one for text in named for one in database.find(conditions(database, [text, *filters]))}
-    ordered = sorted(unique.values(), key=lambda one: (one.started_at, one.id), reverse=True)
+        newest = list(database.find(chosen, limit=limit))
+        return newest, len(newest) if len(newest) < limit else database.count(chosen)
+    unique = {run.id: run for text in named for run in database.find(conditions(database, [text, *filters]))}
+    ordered = sorted(unique.values(), key=lambda run: (run.started_at, run.id), reverse=True)
     return ordered[:limit], len(ordered)
 
 
-def _plot(made: Report, kind: str, suffix: str) -> bytes:
+def _plot(report: Report, kind: str, suffix: str) -> bytes:
     from orchestrator.report import plots, svg
     from orchestrator.result.registry import shown_in
 
     drawn = None
     if kind in ("history", "commits"):
-        with_rates = [one for one in made.histories if any(series.by_date for series in one.series)]
+        with_rates = [history for history in report.histories if any(series.by_date for series in history.series)]
         if with_rates:
             drawn = plots.draw_history(with_rates[0], "date" if kind == "history" else "commit")
     elif kind == "compare":
-        for matrix in made.matrices:
+        for matrix in report.matrices:
             known = {name for case in matrix.cases for name in case.spreads}
             rate = next((rate for rate in shown_in("histories") if rate.name in known), None)
             if rate is not None:
                 drawn = plots.draw_matrix(matrix, rate)
                 break
-    elif made.memory:
-        drawn = plots.draw_memory(made.memory)
+    elif report.memory:
+        drawn = plots.draw_memory(report.memory)
     if drawn is None:
         needs = {
             "compare": "no experiment with several cases and a speed is among these results",
@@ -158,7 +161,7 @@ def _plot(made: Report, kind: str, suffix: str) -> bytes:
     return svg.standalone(plots.svg(drawn), kind, drawn.title, drawn.description).encode()
 
 
-def _write(path: Path, data: bytes) -> None:
+def _write(path: Path, data: bytes, output: Output) -> None:
     from orchestrator.workspace import disk_errors, write_atomic
 
     if path.exists() and not path.is_file():
@@ -169,4 +172,4 @@ def _write(path: Path, data: bytes) -> None:
             out.write(data)
         return
     write_atomic(path, data)
-    click.echo(f"written: {Settings.safe(str(path))}", err=True)
+    output.message(f"written: {path}")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from click.testing import CliRunner, Result
 
-from orchestrator.cli.recipe import recipe
-from orchestrator.cli.settings import Settings
+from orchestrator.cli.call import Call
+from orchestrator.cli.recipe.group import recipe
 from orchestrator.recipe.load import load
 
 ROOT = Path(__file__).parents[2]
@@ -16,7 +16,7 @@ PLAIN = "lcpp: 1\nmodel: {source: path, path: a.gguf}\nrun: {prompt: Hello}\n"
 
 
 def _check(*arguments: str) -> Result:
-    return CliRunner().invoke(recipe, ["check", *arguments], obj=Settings.from_environment({}), catch_exceptions=False)
+    return CliRunner().invoke(recipe, ["check", *arguments], obj=Call({}), catch_exceptions=False)
 
 
 def test_it_says_how_many_runs_there_are(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from xml.etree import ElementTree
 import pytest
 from click.testing import CliRunner, Result
 
+from orchestrator.cli.call import Call
 from orchestrator.cli.report import report
-from orchestrator.cli.settings import Settings
 from orchestrator.errors import UsageError
 from tests.report import made
 
@@ -28,8 +28,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _call(runs: Path, *arguments: str | Path) -> Result:
-    settings = Settings(environment={"LCPP_RUNS": str(runs), "LCPP_VENDOR": str(runs / "vendor")})
-    return CliRunner().invoke(report, [str(each) for each in arguments], obj=settings)
+    call = Call({"LCPP_RUNS": str(runs), "LCPP_VENDOR": str(runs / "vendor")})
+    return CliRunner().invoke(report, [str(each) for each in arguments], obj=call)
 
 
 def test_without_a_form_it_prints_tables(runs: Path) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from orchestrator.cli.results import results
-from orchestrator.cli.settings import Settings
+from orchestrator.cli.call import Call
+from orchestrator.cli.results.group import results
 from orchestrator.errors import LcppError
 from tests.result.varied import document, write
 
@@ -19,8 +19,8 @@ HOSTILE = "\x1b[31m\u202e<script>"
 
 
 def _call(runs: Path, *words: str, said: str | None = None) -> Result:
-    settings = Settings.from_environment({"LCPP_RUNS": str(runs), "LCPP_VENDOR": str(runs / "vendor")})
-    return CliRunner().invoke(results, words, obj=settings, input=said, catch_exceptions=False)
+    call = Call({"LCPP_RUNS": str(runs), "LCPP_VENDOR": str(runs / "vendor")})
+    return CliRunner().invoke(results, words, obj=call, input=said, catch_exceptions=False)
 
 
 def _ids(done: Result) -> list[str]:
@@ -122,8 +122,8 @@ def test_no_results_yet(tmp_path: Path) -> None:
 def test_listing_does_without_what_is_slow_to_import(runs: Path) -> None:
     _call(runs, "list")
     code = (
-        "import sys\nfrom orchestrator.cli.main import cli\nfrom orchestrator.cli.settings import Settings\n"
-        f"cli.main(['results', 'list', 'n_threads=1'], obj=Settings({{'LCPP_RUNS': {str(runs)!r}}}), standalone_mode=False)\n"
+        "import sys\nfrom orchestrator.cli.main import cli\nfrom orchestrator.cli.call import Call\n"
+        f"cli.main(['results', 'list', 'n_threads=1'], obj=Call({{'LCPP_RUNS': {str(runs)!r}}}), standalone_mode=False)\n"
         "print(*({'pydantic', 'numpy', 'scipy', 'psutil', 'git', 'pyarrow'} & set(sys.modules)), file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)

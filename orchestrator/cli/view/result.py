@@ -4,53 +4,51 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
-from orchestrator.cli.settings import Settings
+from orchestrator.cli.output.output import Output
+from orchestrator.cli.output.table import TextTable
 from orchestrator.parse.record import BatchedTest, Perplexity, Record
 from orchestrator.result.limits import in_words
 from orchestrator.result.memory_fit import MemoryFit
 from orchestrator.result.registry import FIGURES, Figure
 from orchestrator.result.schema import AnswerResult, Measured, Result
+from orchestrator.text.numbers import MIB, n_params, signed_percent, size
+from orchestrator.text.visible import label
 
 _SHOWN = 100
 
 
-def show(result: Result, path: Path, console: Console) -> None:
-    """Print the answer (escape sequences made visible) and the table."""
+def show(result: Result, path: Path, output: Output) -> None:
+    """Print the answer and the table."""
     if result.text:
-        # Words are wrapped for a reader; a file gets the lines as they are.
-        console.print(Text(Settings.safe(result.text.strip("\n"))), soft_wrap=not console.is_terminal)
-        console.print()
+        _prose(result.text, output)
+        output.line()
     for number, answer in enumerate(() if result.dummy else result.answers, 1):
-        _answer(answer, f"{number} of {len(result.asked.prompts)}", console)
-    console.print(_figures(result))
+        _answer(answer, f"{number} of {len(result.asked.prompts)}", output)
+    output.draw(_figures(result))
     for check in result.checks:
         if check.ok:
-            line = Text.assemble(("✓ ", "green"), Settings.safe(f"{check.name}: {check.expected}"))
+            output.text(("✓ ", "green"), f"{check.name}: {check.expected}")
         else:
-            failed = f"{check.name}: expected {check.expected!r}, found {check.found!r}"
-            line = Text.assemble(("✗ ", "bold red"), Settings.safe(failed))
-        console.print(line, soft_wrap=True)
+            output.text(("✗ ", "bold red"), f"{check.name}: expected {check.expected!r}, found {check.found!r}")
     if result.dummy:
-        line = Text(
-            "dummy: the weights are random, so there is no answer; speed and memory are those of the real model"
-        )
-        console.print(line, style="yellow", soft_wrap=True)
+        line = "dummy: the weights are random, so there is no answer; speed and memory are those of the real model"
+        output.text(line, style="yellow")
     for reason in () if result.noise is None else result.noise.disturbed:
-        console.print(Text(f"disturbed: {Settings.safe(reason)}", style="yellow"), soft_wrap=True)
+        output.text(f"disturbed: {reason}", style="yellow")
     for note in result.notes:
-        console.print(Text(f"note: {Settings.safe(note)}", style="dim"), soft_wrap=True)
-    console.print(Text(f"result: {path}", style="dim"), soft_wrap=True)
+        output.text(f"note: {note}", style="dim")
+    output.text(f"result: {path}", style="dim")
 
 
-def _answer(answer: AnswerResult, place: str, console: Console) -> None:
+def _prose(text: str, output: Output) -> None:
+    """Words are wrapped for a reader; a file gets the lines as they are."""
+    output.text(text.strip("\n"), wrap=output.console.is_terminal)
+
+
+def _answer(answer: AnswerResult, place: str, output: Output) -> None:
     """One prompt of a session, its answer, and its figures in a line."""
-    console.print(Text(f"[{place}] > {_short(Settings.safe(answer.prompt))}", style="bold"), soft_wrap=True)
-    shown = answer.text if answer.error is None else answer.error
-    console.print(Text(Settings.safe(shown.strip("\n"))), soft_wrap=not console.is_terminal)
+    output.text(f"[{place}] > {label(answer.prompt, _SHOWN)}", style="bold")
+    _prose(answer.text if answer.error is None else answer.error, output)
     ends = {"end": "", "limit": "cut at n_predict", None: ""}
     parts = [
         "broken off" if not answer.whole and answer.error is None else ends[answer.ended_by],
@@ -58,26 +56,21 @@ def _answer(answer: AnswerResult, place: str, console: Console) -> None:
         "" if answer.generation_per_second is None else f"{answer.generation_per_second:.2f} tokens/s",
         f"{answer.wall_s:.2f} s",
     ]
-    console.print(Text(", ".join(part for part in parts if part), style="dim"), soft_wrap=True)
-    console.print()
+    output.text(", ".join(part for part in parts if part), style="dim")
+    output.line()
 
 
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _SHOWN else line[: _SHOWN - 1] + "…"
-
-
-def _figures(result: Result) -> Table:
+def _figures(result: Result) -> TextTable:
     ran, measured = result.ran, result.measured
-    made = ran.engine
-    number = "" if made.build_number is None else f"b{made.build_number}, "
+    engine = ran.engine
+    number = "" if engine.build_number is None else f"b{engine.build_number}, "
     title = f"{result.name} — {ran.process.program}" + (", dummy weights" if result.dummy else "")
-    table = Table(title=Settings.safe(title), title_justify="left", show_header=False)
+    table = TextTable(title, show_header=False)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     rows = [
         *_perplexity(result.record.perplexity),
-        ("llama.cpp", f"{number}{(made.commit or made.fingerprint)[:12]}, {made.build_system}"),
+        ("llama.cpp", f"{number}{(engine.commit or engine.fingerprint)[:12]}, {engine.build_system}"),
         ("model", f"{ran.model.name or Path(ran.model.path).name}, {ran.model.file_type or 'type not said'}"),
         ("size", _size(result.record)),
         ("CPU", f"{ran.machine.cpu_model or 'unknown'}, {ran.machine.n_at_once} usable"),
@@ -90,18 +83,21 @@ def _figures(result: Result) -> Table:
         ("wall / CPU time", f"{ran.process.wall_s:.2f} s / {_seconds(ran.process.cpu_s)}"),
     ]
     rows += [_batched(test) for test in result.record.batched]
-    rows += [(one.name, f"asked {one.asked}, ran {one.reported}") for one in result.differences]
-    for label, value in rows:
+    rows += [
+        (difference.name, f"asked {difference.asked}, ran {difference.reported}") for difference in result.differences
+    ]
+    for name, value in rows:
         if value:
-            table.add_row(label, Settings.safe(value))
+            table.add_row(name, value)
     return table
 
 
-def _perplexity(found: Perplexity | None) -> list[tuple[str, str]]:
-    if found is None or found.estimate is None:
+def _perplexity(perplexity: Perplexity | None) -> list[tuple[str, str]]:
+    if perplexity is None or perplexity.estimate is None:
         return []
-    spread = "" if found.error is None else f" ± {found.error:g}"
-    return [("perplexity", f"{found.estimate:g}{spread}, {len(found.chunks)} chunks of {found.n_ctx} tokens")]
+    spread = "" if perplexity.error is None else f" ± {perplexity.error:g}"
+    chunks = f"{len(perplexity.chunks)} chunks of {perplexity.n_ctx} tokens"
+    return [("perplexity", f"{perplexity.estimate:g}{spread}, {chunks}")]
 
 
 def _batched(test: BatchedTest) -> tuple[str, str]:
@@ -117,13 +113,8 @@ def _size(record: Record) -> str:
         return ""
     bits = "" if meta.bits_per_weight is None else f" ({meta.bits_per_weight:.2f} bits per weight)"
     types = "" if loader is None else ", ".join(f"{n} {name}" for name, n in loader.tensor_types.items())
-    size = f"{meta.size_mib:.2f} MiB" if meta.size_mib < 1024 else f"{meta.size_mib / 1024:.2f} GiB"
     counted = f"; {loader.n_tensors} tensors: {types}" if loader is not None and types else ""
-    return f"{_count(meta.n_params)} parameters, {size}{bits}{counted}"
-
-
-def _count(n: float) -> str:
-    return f"{n / 1e9:.2f} B" if n >= 1e9 else f"{n / 1e6:.2f} M"
+    return f"{n_params(meta.n_params)} parameters, {size(meta.size_mib * MIB)}{bits}{counted}"
 
 
 def _estimate(memory: MemoryFit | None) -> str:
@@ -131,13 +122,13 @@ def _estimate(memory: MemoryFit | None) -> str:
     if memory is None:
         return ""
     shares = {
-        part.name: f"{part.estimated_bytes / 2**20:.1f} ({part.error_percent:+.1f} %)"
+        part.name: f"{part.estimated_bytes / MIB:.1f} ({signed_percent(part.error_percent)})"
         for part in memory.parts
         if part.error_percent is not None and (part.estimated_bytes or part.measured_bytes)
     }
     peak = f"peak {shares.pop('peak')}" if "peak" in shares else ""
     shares.pop("loader", None)
-    parts = " + ".join(f"{name.replace('_', ' ').replace('kv', 'KV')} {said}" for name, said in shares.items())
+    parts = " + ".join(f"{name.replace('_', ' ').replace('kv', 'KV')} {share}" for name, share in shares.items())
     return "; ".join(part for part in (peak, parts) if part)
 
 
@@ -166,5 +157,5 @@ def _memory(measured: Measured) -> str:
     )
     listed = " + ".join(f"{name} {mib:.1f}" for name, mib in parts if mib is not None)
     peak = measured.peak_memory_bytes
-    shown = "" if peak is None else f"peak {peak / 2**20:.0f} MiB"
+    shown = "" if peak is None else f"peak {peak / MIB:.0f} MiB"
     return f"{shown} ({listed} MiB)" if listed and shown else shown or listed

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from orchestrator.cli.call import Call
 from orchestrator.cli.model.fit import fit
-from orchestrator.cli.settings import Settings
 from tests.model.model_shapes import SHAPES, write_shape
 
 RECIPE = """
@@ -31,7 +31,7 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _call(recipe: Path, *arguments: str) -> str:
     places = {"LCPP_VENDOR": str(recipe.parent / "vendor"), "LCPP_RUNS": str(recipe.parent / "runs")}
-    done = CliRunner().invoke(fit, arguments, obj=Settings.from_environment(places), catch_exceptions=False)
+    done = CliRunner().invoke(fit, arguments, obj=Call(places), catch_exceptions=False)
     assert done.exit_code == 0
     return done.stdout
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
-from rich.console import Console
+import pytest
 
+from orchestrator.cli.output.output import Output
 from orchestrator.cli.view.result import show
 from orchestrator.parse.record import BatchedTest, Perplexity
 from orchestrator.result.differences import Difference
 from tests.test_pipeline import run
 
 
-def test_what_a_program_is_for_is_shown(tmp_path: Path) -> None:
+def test_what_a_program_is_for_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     made = run(tmp_path, build=8000, whole_at=1)
     record = made.result.record.model_copy(
         update={
@@ -37,9 +37,8 @@ def test_what_a_program_is_for_is_shown(tmp_path: Path) -> None:
     result = made.result.model_copy(
         update={"record": record, "differences": (Difference(name="n_threads", asked="8", reported="4"),)}
     )
-    out = io.StringIO()
-    show(result, made.path, Console(file=out, width=120))
-    shown = out.getvalue()
+    show(result, made.path, Output(width=120))
+    shown = capsys.readouterr().out
     for told in (
         "17.6362 ± 2.38748, 2 chunks of 512 tokens",
         "2 × (32 + 8)",
@@ -50,17 +49,16 @@ def test_what_a_program_is_for_is_shown(tmp_path: Path) -> None:
         assert told in shown
 
 
-def test_a_run_on_dummy_weights_is_marked_and_shows_no_text(tmp_path: Path) -> None:
+def test_a_run_on_dummy_weights_is_marked_and_shows_no_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     made = run(tmp_path, build=9445, whole_at=1, dummy=True)
-    out = io.StringIO()
-    show(made.result, made.path, Console(file=out, width=120))
-    shown = out.getvalue()
+    show(made.result, made.path, Output(width=120))
+    shown = capsys.readouterr().out
     assert "llama-completion, dummy weights" in shown
     assert "the weights are random" in shown
     assert "Paris" not in shown
 
 
-def test_the_estimate_is_shown_with_its_error(tmp_path: Path) -> None:
+def test_the_estimate_is_shown_with_its_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     made = run(tmp_path, build=9445, whole_at=1)
     memory = made.result.memory
     assert memory is not None
@@ -71,6 +69,5 @@ def test_the_estimate_is_shown_with_its_error(tmp_path: Path) -> None:
         for part in memory.parts
     )
     result = made.result.model_copy(update={"memory": memory.model_copy(update={"parts": parts})})
-    out = io.StringIO()
-    show(result, made.path, Console(file=out, width=120))
-    assert "peak 99.0 (-1.0 %); KV cache 99.0 (-1.0 %)" in out.getvalue()
+    show(result, made.path, Output(width=120))
+    assert "peak 99.0 (-1.0 %); KV cache 99.0 (-1.0 %)" in capsys.readouterr().out

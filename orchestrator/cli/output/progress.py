@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _REFRESH_PER_SECOND = 5
 
 
-class Drawn:
+class TerminalProgress:
     """A `Progress` for people. Rich is imported when the first stage begins: most calls have none."""
 
     def __init__(self, stream: TextIO) -> None:

@@ -1,32 +1,28 @@
-"""What the command line and the environment say, read once."""
+"""What a command gets of its call: the environment, the place to work in, and its output."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.text.visible import visible
+from orchestrator.cli.output.output import Output
 
 if TYPE_CHECKING:
-    from orchestrator.cli.view.progress import Drawn
+    from orchestrator.progress import Progress
     from orchestrator.workspace import Workspace
 
 
-@dataclass
-class Settings:
-    """The settings of this call, and what is on the screen."""
+class Call:
+    """One call of lcpp.
 
-    environment: Mapping[str, str]
-    json: bool = False
-    _drawn: Drawn | None = field(default=None, repr=False)
+    Args:
+        environment: lcpp's own; a copy is taken.
+    """
 
-    @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> Settings:
-        """Take a copy of lcpp's environment."""
-        return cls(environment=dict(environment))
+    def __init__(self, environment: Mapping[str, str], output: Output | None = None) -> None:
+        self.environment: Mapping[str, str] = dict(environment)
+        self.output = output or Output()
 
     @property
     def workspace(self) -> Workspace:
@@ -43,23 +39,9 @@ class Settings:
         return Workspace(vendor=Path(vendor).absolute(), runs=Path(runs).absolute())
 
     @property
-    def progress(self) -> Drawn:
-        """Where long work tells of itself: standard error."""
-        if self._drawn is None:
-            from orchestrator.cli.view.progress import Drawn
-
-            self._drawn = Drawn(sys.stderr)
-        return self._drawn
-
-    def close(self) -> None:
-        """Take what moves off the screen."""
-        if self._drawn is not None:
-            self._drawn.close()
-
-    @staticmethod
-    def safe(text: str) -> str:
-        """`text` with everything that could command a terminal made visible."""
-        return visible(text)
+    def progress(self) -> Progress:
+        """Where long work tells of itself."""
+        return self.output.progress
 
 
 def _is_checkout(folder: Path) -> bool:
