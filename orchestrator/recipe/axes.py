@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from math import prod
 
-from orchestrator.recipe.document.problem import Malformed, Place, Problem, visible
+from orchestrator.recipe.document.problem import Malformed, Place, Problem, quoted
 from orchestrator.recipe.document.suggest import did_you_mean
 from orchestrator.recipe.document.tree import Items, Node, Scalar, Table
 from orchestrator.recipe.document.value import is_nothing, plain_value, written
@@ -116,7 +116,7 @@ def is_fixed(key: str, settings: Sequence[Setting]) -> bool:
 
 
 def _axis(key: str, place: Place, values: Items, others: Sequence[Axis]) -> Axis:
-    named = f"matrix.{visible(key)}"
+    named = f"matrix.{quoted(key)}"
     if key in Plan.model_fields or key in SAME_FOR_ALL:
         raise Malformed(Problem(place, named, "this is the same for all cases and cannot be in a matrix"))
     try:
@@ -128,11 +128,11 @@ def _axis(key: str, place: Place, values: Items, others: Sequence[Axis]) -> Axis
         raise Malformed(Problem(place, named, "expected a key path such as run.n_threads"))
     around = next((other.key for other in others if is_within(key, other.key) or is_within(other.key, key)), None)
     if around is not None:
-        raise Malformed(Problem(place, named, f"one of this and {visible(around)} is part of the other"))
+        raise Malformed(Problem(place, named, f"one of this and {quoted(around)} is part of the other"))
     by_value: dict[str, int] = {}
     for index, node in enumerate(values.items):
         if by_value.setdefault(_canonical(node, shape), index) != index:
-            raise Malformed(Problem(node.place, named, f"the value {visible(written(node, shape))} is here twice"))
+            raise Malformed(Problem(node.place, named, f"the value {quoted(written(node, shape))} is here twice"))
     settings = tuple(_setting(key, node, shape) for node in values.items)
     return Axis(key=key, shape=shape, settings=settings, labels=_labels(values.items, shape), by_value=by_value)
 
@@ -155,7 +155,7 @@ def _labels(nodes: Sequence[Node | None], shape: Shape) -> tuple[str, ...]:
         shown = [f"{{{telling}: {text}}}" for text in shown]
     if len(set(shown)) < len(shown):
         shown = [written(node, shape) for node in nodes]
-    short = [visible(text, _LABEL_CHARACTERS) for text in shown]
+    short = [quoted(text, _LABEL_CHARACTERS) for text in shown]
     if len(set(short)) < len(short):
         # Long texts that begin alike.
         short = [f"{start} #{_digest(text)}" for start, text in zip(short, shown, strict=True)]
@@ -213,15 +213,15 @@ def _excluded(item: Table, named: str, axes: Sequence[Axis]) -> dict[int, int]:
     by_key = {axis.key: number for number, axis in enumerate(axes)}
     chosen: dict[int, int] = {}
     for key, entry in item.entries.items():
-        where = f"{named}.{visible(key)}"
+        where = f"{named}.{quoted(key)}"
         if key not in by_key:
             guess = did_you_mean(key, by_key)
             raise Malformed(Problem(entry.place, where, f"excludes nothing: the matrix has no such key{guess}"))
         axis = axes[by_key[key]]
         index = axis.index(entry.value)
         if index is None:
-            value = visible(written(entry.value, axis.shape))
-            has = visible(", ".join(axis.labels), 200)
+            value = quoted(written(entry.value, axis.shape))
+            has = quoted(", ".join(axis.labels), 200)
             message = f"excludes nothing: {value} is not in the matrix, which has {has}"
             raise Malformed(Problem(entry.value.place, where, message))
         chosen[by_key[key]] = index

@@ -9,7 +9,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from orchestrator.recipe.document.problem import Place, Problem, visible
+from orchestrator.recipe.document.problem import Place, Problem, quoted
 from orchestrator.recipe.document.suggest import did_you_mean, unknown_key
 from orchestrator.recipe.document.tree import Items, Node, Scalar, Table
 from orchestrator.recipe.document.value import found, plain_value, scalar_value
@@ -59,7 +59,7 @@ def _newer_format(tree: Table) -> Problem | None:
     version = scalar_value(entry.value) if entry is not None and isinstance(entry.value, Scalar) else None
     if entry is None or not isinstance(version, int) or version <= FORMAT_VERSION:
         return None
-    number = visible(str(version), 20)
+    number = quoted(str(version), 20)
     message = f"this recipe needs a newer lcpp: it has format {number}, this lcpp reads {FORMAT_VERSION}; update lcpp"
     return Problem(entry.value.place, "lcpp", message)
 
@@ -94,7 +94,7 @@ class _Spot:
         """The value of a key of this mapping."""
         entry = self.node.entries.get(name) if isinstance(self.node, Table) else None
         return _Spot(
-            key=f"{self.key}.{visible(name)}" if self.key else visible(name),
+            key=f"{self.key}.{quoted(name)}" if self.key else quoted(name),
             name=name,
             parent=self.key,
             shape=shape,

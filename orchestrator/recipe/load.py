@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from orchestrator.errors import RecipeError
-from orchestrator.recipe.document.problem import visible
+from orchestrator.recipe.document.problem import quoted
 from orchestrator.recipe.loaded import LoadedRecipe
 from orchestrator.recipe.matrix import load_cases
 
@@ -26,9 +26,9 @@ def load(path: Path, overrides: Sequence[str] = ()) -> LoadedRecipe:
     if len(loaded.cases) == 1:
         return loaded.cases[0].loaded
     chosen = [text for text in loaded.cases[0].loaded.overrides if text.partition("=")[0] in loaded.varied]
-    example = " ".join(f"-s {shlex.quote(visible(text, 100))}" for text in chosen)
+    example = " ".join(f"-s {shlex.quote(quoted(text, 100))}" for text in chosen)
     raise RecipeError(
         f"this recipe has {len(loaded.cases):,} cases (by {', '.join(loaded.varied)}), and here one is wanted",
-        where=visible(str(path), 300),
+        where=quoted(str(path), 300),
         hint=f"choose one, such as with {example}",
     )

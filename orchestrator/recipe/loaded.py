@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.errors import RecipeError
-from orchestrator.recipe.document.problem import Malformed, Place, Problem, recipe_error, visible
+from orchestrator.recipe.document.problem import Malformed, Place, Problem, quoted, recipe_error
 from orchestrator.recipe.document.suggest import close_to
 from orchestrator.recipe.document.tree import Items, Node, Scalar, Table, compose, place_in
 from orchestrator.recipe.schema.recipe import Recipe, RunSpec
@@ -67,7 +67,7 @@ def read_source(path: Path) -> Source:
     """
     base, data = _read(path)
     problems: list[Problem] = []
-    source = visible(str(path), 300)
+    source = quoted(str(path), 300)
     try:
         tree = _mapping(compose(_decode(data, source), source, problems), Place(source, 1, 1))
     except Malformed as error:
@@ -86,16 +86,16 @@ def _read(path: Path) -> tuple[Path, bytes]:
         hint = f"did you mean {' or '.join(near)}?" if near else "`lcpp recipe new NAME` writes a recipe to start from"
         if str(path).startswith(("hub:", "package:")):
             hint = "that names a model: `lcpp model inspect` takes it; a recipe says what to do with it"
-        raise RecipeError(f"there is no recipe {visible(str(path), 300)}", hint=hint) from None
+        raise RecipeError(f"there is no recipe {quoted(str(path), 300)}", hint=hint) from None
     except IsADirectoryError:
         hint = "name the recipe's file in it"
-        raise RecipeError(f"{visible(str(path), 300)} is a directory, not a recipe", hint=hint) from None
+        raise RecipeError(f"{quoted(str(path), 300)} is a directory, not a recipe", hint=hint) from None
     except (OSError, ValueError) as error:
         reason = error.strerror.lower() if isinstance(error, OSError) and error.strerror else str(error)
         hint = "give a file that you may read"
-        raise RecipeError(f"cannot read the recipe: {reason}", where=visible(str(path), 300), hint=hint) from None
+        raise RecipeError(f"cannot read the recipe: {reason}", where=quoted(str(path), 300), hint=hint) from None
     if data.startswith(b"GGUF"):
-        what = f"{visible(str(path), 300)} is a GGUF model, not a recipe"
+        what = f"{quoted(str(path), 300)} is a GGUF model, not a recipe"
         raise RecipeError(what, hint="`lcpp model inspect` shows it; `model: {source: path, path: FILE}` runs it")
     if len(data) > MAX_FILE_BYTES:
         hint = "move a long prompt to a file of its own, with `run.prompt_file`"
@@ -157,7 +157,7 @@ class Texts:
             place = _place_of(tree, "run", "prompt_file")
             prompt = _read_text("run.prompt_file", name, place, self._base)
             if not prompt:
-                raise Malformed(Problem(place, "run.prompt_file", f"{visible(name, 300)} is empty"))
+                raise Malformed(Problem(place, "run.prompt_file", f"{quoted(name, 300)} is empty"))
             self._prompt[name] = prompt
         return self._prompt[name]
 
@@ -198,7 +198,7 @@ def finish(recipe: Recipe, source: Source, tree: Table, texts: Texts, overrides:
 
 def _read_prompts(name: str, place: Place, base: Path) -> tuple[str, ...]:
     def fail(message: str) -> Malformed:
-        return Malformed(Problem(place, "run.prompts_file", f"{visible(name, 300)} {message}"))
+        return Malformed(Problem(place, "run.prompts_file", f"{quoted(name, 300)} {message}"))
 
     lines = _read_text("run.prompts_file", name, place, base).split("\n")
     prompts = []
@@ -210,7 +210,7 @@ def _read_prompts(name: str, place: Place, base: Path) -> tuple[str, ...]:
             try:
                 said = json.loads(line)
             except (ValueError, RecursionError) as error:
-                raise fail(f"has no JSON in line {number}: {visible(str(error), 200)}") from None
+                raise fail(f"has no JSON in line {number}: {quoted(str(error), 200)}") from None
             prompt = said.get("prompt") if isinstance(said, dict) else said
         if not isinstance(prompt, str) or not prompt or _NO_TEXT.search(prompt):
             raise fail(f'has no prompt in line {number}: "a text" or {{"prompt": "a text"}} was expected')
@@ -232,20 +232,20 @@ def _read_text(key: str, name: str, place: Place, base: Path) -> str:
         file = base / Path(name).expanduser()
         # Only then: a pipe or a device could keep us reading for ever.
         if not file.is_file():
-            raise fail(f"there is no file {visible(str(file), 300)}")
+            raise fail(f"there is no file {quoted(str(file), 300)}")
         with file.open("rb") as source:
             data = source.read(MAX_PROMPT_BYTES + 1)
     except (OSError, RuntimeError, ValueError) as error:
         reason = error.strerror.lower() if isinstance(error, OSError) and error.strerror else str(error)
-        raise fail(f"cannot read {visible(name, 300)}: {reason}") from None
+        raise fail(f"cannot read {quoted(name, 300)}: {reason}") from None
     if len(data) > MAX_PROMPT_BYTES:
         raise fail(f"larger than {MAX_PROMPT_BYTES} bytes, the longest prompt")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise fail(f"{visible(str(file), 300)} is not UTF-8 text (byte {error.start})") from None
+        raise fail(f"{quoted(str(file), 300)} is not UTF-8 text (byte {error.start})") from None
     if "\0" in text:
-        raise fail(f"{visible(str(file), 300)} has a NUL byte, which no program's argument can carry")
+        raise fail(f"{quoted(str(file), 300)} has a NUL byte, which no program's argument can carry")
     return text
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from orchestrator.recipe.axes import Axis, Choice, axes_of, choices, is_fixed
 from orchestrator.recipe.check import check, check_plan
-from orchestrator.recipe.document.problem import Malformed, Problem, recipe_error, visible
+from orchestrator.recipe.document.problem import Malformed, Problem, quoted, recipe_error
 from orchestrator.recipe.document.tree import Table
 from orchestrator.recipe.loaded import LoadedRecipe, Source, Texts, finish, read_source
 from orchestrator.recipe.overrides import Setting, apply, is_within, read_overrides
@@ -182,7 +182,7 @@ def _at_override(problem: Problem, given: Sequence[Setting]) -> Problem:
 def _same(choice: Choice, other: Choice) -> Problem:
     differ = [setting for setting in choice.settings if setting not in other.settings]
     message = f"with {_shown(choice)} it is the same run as with {_shown(other)}; leave one of them out"
-    return Problem(differ[-1].place, f"matrix.{visible(differ[-1].key)}", message)
+    return Problem(differ[-1].place, f"matrix.{quoted(differ[-1].key)}", message)
 
 
 def _told(failing: Sequence[tuple[Choice, list[Problem]]], n_cases: int) -> list[Problem]:
@@ -203,7 +203,7 @@ def _told(failing: Sequence[tuple[Choice, list[Problem]]], n_cases: int) -> list
 
 
 def _shown(choice: Choice) -> str:
-    return visible(", ".join(f"{key}={value}" for key, value in choice.labels.items()), 300)
+    return quoted(", ".join(f"{key}={value}" for key, value in choice.labels.items()), 300)
 
 
 def _digest(cases: Sequence[Case], repeat: int, warmup: int) -> str:

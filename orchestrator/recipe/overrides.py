@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 
-from orchestrator.recipe.document.problem import Malformed, Place, Problem, visible
+from orchestrator.recipe.document.problem import Malformed, Place, Problem, quoted
 from orchestrator.recipe.document.suggest import unknown_key
 from orchestrator.recipe.document.tree import Entry, Node, Scalar, Table, compose
 from orchestrator.recipe.document.value import chosen, is_nothing
@@ -38,7 +38,7 @@ def read_overrides(overrides: Sequence[str], problems: list[Problem]) -> list[Se
     """What the command line sets, in its order; `problems` gets what cannot be set."""
     settings = []
     for override in overrides:
-        place = Place(f"-s {visible(override, 100)}")
+        place = Place(f"-s {quoted(override, 100)}")
         key, equals, text = override.partition("=")
         if not equals or not key:
             problems.append(Problem(place, "", "expected key.path=value, such as run.n_predict=64"))
@@ -66,12 +66,12 @@ def shape_at(key: str, place: Place) -> Shape:
             if name not in shape.fields:
                 parent = key[: len(key) - len(rest)].rstrip(".")
                 where = f"{parent}.{name}".lstrip(".")
-                raise Malformed(Problem(place, visible(where), unknown_key(name, shape, parent)))
+                raise Malformed(Problem(place, quoted(where), unknown_key(name, shape, parent)))
         elif isinstance(shape, Leaf):
             message = f"there is nothing below a single value; expected there: {shape.expected}"
-            raise Malformed(Problem(place, visible(key), message))
+            raise Malformed(Problem(place, quoted(key), message))
         elif not isinstance(shape, DictOf):
-            raise Malformed(Problem(place, visible(key), "a list is replaced as a whole: KEY=[a, b]"))
+            raise Malformed(Problem(place, quoted(key), "a list is replaced as a whole: KEY=[a, b]"))
         _, rest, shape = _step(shape, rest)
     return shape
 

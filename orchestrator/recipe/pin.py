@@ -18,7 +18,7 @@ from pathlib import Path
 import yaml
 
 from orchestrator.errors import RecipeError
-from orchestrator.recipe.document.problem import visible
+from orchestrator.recipe.document.problem import quoted
 from orchestrator.recipe.loaded import LoadedRecipe
 from orchestrator.recipe.matrix import Cases, load_cases
 
@@ -287,7 +287,7 @@ def _says(path: Path, cases: Cases, values: Mapping[str, Scalar]) -> bool:
 def _by_hand(path: Path, values: Mapping[str, Scalar]) -> RecipeError:
     return RecipeError(
         "the recipe is written in a way in which these values cannot be put into it",
-        where=visible(str(path), 300),
+        where=quoted(str(path), 300),
         hint=f"write them yourself:\n    {_listed(values.items())}",
     )
 
@@ -299,5 +299,5 @@ def _listed(items: Iterable[tuple[str, Scalar]]) -> str:
 def _refused(path: Path, error: OSError) -> RecipeError:
     reason = (error.strerror or str(error)).lower()
     return RecipeError(
-        f"cannot write the recipe: {reason}", where=visible(str(path), 300), hint="pin a copy of your own"
+        f"cannot write the recipe: {reason}", where=quoted(str(path), 300), hint="pin a copy of your own"
     )

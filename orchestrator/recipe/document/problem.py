@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orchestrator.errors import RecipeError
+from orchestrator.text.visible import quoted as quoted
 
 _SHOWN = 50
 
@@ -51,12 +52,6 @@ class Malformed(Exception):
     def __init__(self, problem: Problem) -> None:
         super().__init__(str(problem))
         self.problem = problem
-
-
-def visible(text: str, limit: int = 60) -> str:
-    """`text` for a message: in one line, without control characters, cut at `limit`."""
-    shown = "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text[: limit + 1])
-    return shown if len(text) <= limit else f"{shown[:limit]}…"
 
 
 def recipe_error(problems: Sequence[Problem]) -> RecipeError:

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import yaml
 
-from orchestrator.recipe.document.problem import Malformed, Place, Problem, visible
+from orchestrator.recipe.document.problem import Malformed, Place, Problem, quoted
 
 # Of the tree with aliases followed: an alias costs as much as what it stands for.
 MAX_NODES = 20_000
@@ -142,7 +142,7 @@ class _Composer:
         if tag not in _PLAIN_TAGS:
             name = tag.replace("tag:yaml.org,2002:", "!!")
             self.problems.append(
-                Problem(place, "", f"the tag {visible(name)} is not allowed; a recipe is plain text, numbers and lists")
+                Problem(place, "", f"the tag {quoted(name)} is not allowed; a recipe is plain text, numbers and lists")
             )
 
     def _grow(self, size: int, height: int, place: Place) -> None:
@@ -154,10 +154,10 @@ class _Composer:
 
     def _alias(self, anchor: str, place: Place) -> None:
         if anchor not in self._anchors:
-            raise Malformed(Problem(place, "", f"the alias *{visible(anchor)} has no anchor before it"))
+            raise Malformed(Problem(place, "", f"the alias *{quoted(anchor)} has no anchor before it"))
         found = self._anchors[anchor]
         if found is None:
-            raise Malformed(Problem(place, "", f"the alias *{visible(anchor)} stands within what it stands for"))
+            raise Malformed(Problem(place, "", f"the alias *{quoted(anchor)} stands within what it stands for"))
         self._grow(found.size, found.height, place)
         self._add(found.node, found.size, found.height, None)
 
@@ -189,7 +189,7 @@ class _Composer:
             self.problems.append(Problem(key.place, "", message))
         elif key.text in parent.entries:
             first = parent.entries[key.text].place
-            message = f"the key {visible(key.text)} is here twice; it was first given at {first}"
+            message = f"the key {quoted(key.text)} is here twice; it was first given at {first}"
             self.problems.append(Problem(key.place, "", message))
         else:
             parent.entries[key.text] = Entry(key.place, value)
@@ -206,13 +206,13 @@ def _syntax_problem(error: yaml.MarkedYAMLError, text: str, composer: _Composer)
         char = text[mark.index : mark.index + 1]
         if char == "\t":
             return Problem(place, "", "a tab cannot indent in YAML; use spaces")
-        return Problem(place, "", f"a value cannot begin with {visible(char)}; put it in quotes")
+        return Problem(place, "", f"a value cannot begin with {quoted(char)}; put it in quotes")
     if "mapping values are not allowed" in problem:
         return Problem(place, "", "this `:` would begin a mapping, and none can be here; put text with `: ` in quotes")
     details = ", ".join(part for part in (context, problem) if part)
     if error.context_mark is not None and error.context_mark.line != place.line - 1:
         details += f"; it began at {composer.place(error.context_mark)}"
-    return Problem(place, "", f"not valid YAML: {visible(details, 400)}")
+    return Problem(place, "", f"not valid YAML: {quoted(details, 400)}")
 
 
 def compose(text: str, source: str, problems: list[Problem], *, override: Place | None = None) -> Node | None:
@@ -230,7 +230,7 @@ def compose(text: str, source: str, problems: list[Problem], *, override: Place 
     bad = _NOT_PRINTABLE.search(text)
     if bad is not None:
         place = override or place_in(text, bad.start(), source)
-        raise Malformed(Problem(place, "", f"the character {visible(bad.group())} is not allowed in YAML text"))
+        raise Malformed(Problem(place, "", f"the character {quoted(bad.group())} is not allowed in YAML text"))
     composer = _Composer(source, override)
     try:
         for event in yaml.parse(text, Loader=_LOADER):

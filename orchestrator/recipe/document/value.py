@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from orchestrator.recipe.document.problem import visible
+from orchestrator.recipe.document.problem import quoted
 from orchestrator.recipe.document.tree import Entry, Items, Node, Scalar, Table
 from orchestrator.recipe.schema.shape import ANYTHING, DictOf, Fields, Leaf, ListOf, Shape, Variants
 
@@ -94,7 +94,7 @@ def found(node: Node, shape: Shape) -> str:
     value = plain_value(node, shape)
     if value is None:
         return "nothing"
-    return f'the text "{visible(node.text)}"' if isinstance(value, str) else visible(node.text)
+    return f'the text "{quoted(node.text)}"' if isinstance(value, str) else quoted(node.text)
 
 
 def written(node: Node | None, shape: Shape) -> str:
