@@ -11,7 +11,7 @@ from orchestrator.cli.call import Call
 from orchestrator.cli.recipe.group import recipe
 from orchestrator.recipe.load import load
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PLAIN = "lcpp: 1\nmodel: {source: path, path: a.gguf}\nrun: {prompt: Hello}\n"
 
 
