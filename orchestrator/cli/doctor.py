@@ -132,10 +132,10 @@ def machine_findings(root: Path = Path("/")) -> list[Finding]:
 
 
 def _limits(workspace: Workspace) -> Finding:
-    from orchestrator.cli.view.limits import told
+    from orchestrator.cli.view.limits import in_words
 
-    found, remedy = told(workspace)
-    return Finding("note" if remedy else "ok", "limits", found, remedy)
+    known, remedy = in_words(workspace)
+    return Finding("note" if remedy else "ok", "limits", known, remedy)
 
 
 def _disk(workspace: Workspace) -> Finding:

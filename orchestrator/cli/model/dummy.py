@@ -134,13 +134,13 @@ def _make(call: Call, plan: Plan, output: Path | None, limit_gib: float | None) 
     return MadeDummy(plan, model.path, model.sha256)
 
 
-def _made_json(made: MadeDummy) -> str:
-    header = made.plan.header()
+def _made_json(dummy: MadeDummy) -> str:
+    header = dummy.plan.header()
     document = {
-        "path": str(made.path),
-        "origin": made.plan.origin,
-        "size_bytes": made.plan.size_bytes,
-        "sha256": made.sha256,
+        "path": str(dummy.path),
+        "origin": dummy.plan.origin,
+        "size_bytes": dummy.plan.size_bytes,
+        "sha256": dummy.sha256,
         "n_params": header.n_params,
         "n_tensors": len(header.tensors),
         "tensor_bytes": header.tensor_bytes,
@@ -149,11 +149,11 @@ def _made_json(made: MadeDummy) -> str:
     return json_text(document)
 
 
-def _show_made(made: MadeDummy, output: Output) -> None:
-    header = made.plan.header()
+def _show_made(dummy: MadeDummy, output: Output) -> None:
+    header = dummy.plan.header()
     types = ", ".join(f"{count} {name}" for name, count in header.type_counts.items())
     bits = 8 * header.tensor_bytes / header.n_params
-    output.line(f"{made.path}\n  random weights in the shape of {made.plan.origin}")
+    output.line(f"{dummy.path}\n  random weights in the shape of {dummy.plan.origin}")
     output.line(f"  {header.n_params / 1e9:.2f} B parameters, {gib(header.tensor_bytes)} GiB, {bits:.2f} bits each")
     output.line(f"  {len(header.tensors)} tensors: {types}")
 

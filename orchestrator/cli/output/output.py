@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, BinaryIO, Literal, TypeVar
@@ -162,4 +161,6 @@ class Output:
 
 def json_text(document: object) -> str:
     """A plain document as JSON."""
+    import json  # most calls print none, and start-up time counts
+
     return json.dumps(document, ensure_ascii=False, indent=1)

@@ -34,7 +34,7 @@ def measure_limits(call: Call) -> None:
         call.output.close()
 
 
-def told(workspace: Workspace) -> tuple[str, str]:
+def in_words(workspace: Workspace) -> tuple[str, str]:
     """What is known of this machine's limits, and what to do about it; empty when that is nothing."""
     limits = stored_limits(workspace, observe())
     if limits is None:
@@ -61,8 +61,8 @@ def _line(limits: MachineLimits, name: LimitName, form: str, factor: float) -> s
         many(best.n_threads, "thread"),
         f"median {factor * rate.median / _GIGA:.1f}",
     ]
-    one = limits.with_threads(1)
-    alone = None if one is None or best.n_threads == 1 else one.rate(name)
+    one_thread = limits.with_threads(1)
+    alone = None if one_thread is None or best.n_threads == 1 else one_thread.rate(name)
     if alone is not None:
         parts.append(f"1 thread {factor * alone.best / _GIGA:.1f}")
     if kind is not None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.cli.view.limits import told
+from orchestrator.cli.view.limits import in_words
 from orchestrator.machine.facts import observe
 from orchestrator.machine.limits.stored import MachineLimits, limits_path, store_limits, stored_limits
 from orchestrator.workspace import Workspace
@@ -83,10 +83,10 @@ def test_rates_must_be_rates() -> None:
 
 
 def test_the_doctor_tells_it_in_lines(workspace: Workspace) -> None:
-    assert told(workspace)[0] == "not measured"
-    assert "lcpp doctor --limits" in told(workspace)[1]
+    assert in_words(workspace)[0] == "not measured"
+    assert "lcpp doctor --limits" in in_words(workspace)[1]
     store_limits(machine(), workspace, HERE)
-    found, remedy = told(workspace)
+    found, remedy = in_words(workspace)
     assert remedy == ""
     assert "reads 40.0 GB/s (2 threads, median 40.0, 1 thread 25.0)" in found
     assert "int8 800.0 Gop/s (2 threads, median 800.0, 1 thread 400.0, AVX2)" in found
@@ -95,4 +95,6 @@ def test_the_doctor_tells_it_in_lines(workspace: Workspace) -> None:
         Workspace(vendor=workspace.vendor / "other", runs=workspace.runs),
         HERE,
     )
-    assert "disturbed: 1 thread: noise" in told(Workspace(vendor=workspace.vendor / "other", runs=workspace.runs))[0]
+    assert (
+        "disturbed: 1 thread: noise" in in_words(Workspace(vendor=workspace.vendor / "other", runs=workspace.runs))[0]
+    )
