@@ -27,7 +27,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ from orchestrator.noise.guard import Guard
 from orchestrator.pipeline import Prepared
 from orchestrator.result.measurement import Measurement
 from orchestrator.result.schema import Process
+from orchestrator.values import replace
 from orchestrator.workspace import Workspace
 
 HERE = Path(__file__).parent

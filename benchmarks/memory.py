@@ -22,9 +22,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+
+from orchestrator.values import replace
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 

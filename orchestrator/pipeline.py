@@ -6,7 +6,6 @@ import contextlib
 import functools
 import signal
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import orchestrator
@@ -35,14 +34,14 @@ from orchestrator.result.differences import differences
 from orchestrator.result.run import share
 from orchestrator.result.run.read import Reading, read, without_text
 from orchestrator.result.schema import Asked, ExperimentPart, Failure, ModelFacts, Process, Ran, Result
+from orchestrator.values import Value
 from orchestrator.workspace import Workspace
 
 # A program that loses its last lines does so now and then, on a busy machine.
 _TRIES = 4
 
 
-@dataclass(frozen=True, kw_only=True)
-class Prepared:
+class Prepared(Value):
     """All that a recipe needs, on this disk, how it will run, and what memory it will take."""
 
     loaded: LoadedRecipe
@@ -57,8 +56,7 @@ class Prepared:
         return is_dummy(self.model.header.metadata)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
+class Outcome(Value):
     """A run's result, where it was written, and the error that it ended with, if any."""
 
     result: Result
@@ -185,8 +183,7 @@ def _in_use(model: Model) -> Iterator[None]:
         yield
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Driven:
+class _Driven(Value):
     """A program that has run: how it was called, what it printed, and what came of each prompt of a session."""
 
     id: str

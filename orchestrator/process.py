@@ -11,11 +11,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
 from orchestrator.errors import LcppError
+from orchestrator.values import Value
 
 _PR_SET_PDEATHSIG = 1
 _LADDER = ((signal.SIGINT, 2.0), (signal.SIGTERM, 2.0))
@@ -23,8 +23,7 @@ _AFTER_KILL_S = 1.0
 _POLL_S = 0.01
 
 
-@dataclass(frozen=True, kw_only=True)
-class Finished:
+class Finished(Value):
     """A helper program that has ended. `returncode` is negative for a signal, as in `subprocess`."""
 
     argv: tuple[str, ...]

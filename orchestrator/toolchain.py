@@ -7,11 +7,11 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator import process
 from orchestrator.errors import ToolchainError
+from orchestrator.values import Value
 
 # What would change a build behind the recipe's back. make takes any variable of the environment for its own.
 _SURPRISES = frozenset(
@@ -90,8 +90,7 @@ _NEEDED_FOR = {
 _OPTIONAL = ("ninja", "ccache")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Tool:
+class Tool(Value):
     """One tool as `lcpp doctor` shows it. `path` and `version` are None when it is missing."""
 
     name: str
@@ -102,8 +101,7 @@ class Tool:
     remedy: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Compiler:
+class Compiler(Value):
     """A compiler as it is called, where that is, and the first line of its --version."""
 
     command: str
@@ -111,8 +109,7 @@ class Compiler:
     version: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Compilers:
+class Compilers(Value):
     """The C and the C++ compiler of a build, and ccache when it is there."""
 
     c: Compiler

@@ -12,15 +12,14 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.errors import WorkspaceError
 from orchestrator.progress import Progress
+from orchestrator.values import Value
 
 
-@dataclass(frozen=True, kw_only=True)
-class Workspace:
+class Workspace(Value):
     """The two folders that lcpp writes to: `vendor` (made once, shared) and `runs` (one result a run)."""
 
     vendor: Path

@@ -20,7 +20,7 @@ import orchestrator
 PACKAGE = "orchestrator"
 # From the ground up: a room imports only what stands before it.
 ROOMS = (
-    *("", "errors", "piece", "progress", "text", "process", "workspace", "package_index", "toolchain"),
+    *("", "errors", "values", "piece", "progress", "text", "process", "workspace", "package_index", "toolchain"),
     *("machine", "recipe", "parse", "eras", "programs", "engine", "model", "pinning"),
     *("drive", "noise", "result", "pipeline", "experiment", "report", "cli", "__main__"),
 )

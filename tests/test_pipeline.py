@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from orchestrator.model.memory.shape import shape_of
 from orchestrator.pipeline import Outcome, Prepared, execute
 from orchestrator.programs.plan.make import plan
 from orchestrator.recipe.load import load
+from orchestrator.values import replace
 from orchestrator.workspace import Workspace
 from tests.drive.test_command import MODEL, engine
 from tests.model.model_shapes import SHAPES, header_of

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchestrator.engine.build.build import Engine
@@ -19,6 +18,7 @@ from orchestrator.programs.plan.session_rules import check_beginning
 from orchestrator.programs.protocol import Inputs
 from orchestrator.programs.spelling import Argument
 from orchestrator.recipe.document.suggest import close_to
+from orchestrator.values import Value, replace
 
 # One argument may have 128 KiB on Linux; longer prompts go through a file where the program can read one.
 _MAX_ARGUMENT_BYTES = 120_000
@@ -31,8 +31,7 @@ _FIXED = {"LC_ALL": "C.UTF-8", "NO_COLOR": "1", "TERM": "dumb"}
 _LONG_OPTION = re.compile(r"--[A-Za-z][\w-]*")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Command:
+class Command(Value):
     """One run, ready to start.
 
     layout: where the answer will be; the plan's, but for options that the program turned out not to know.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from orchestrator.drive import notes
 from orchestrator.drive.session import Ended, Session
 from orchestrator.programs.plan.kinds import SessionPlan
 from orchestrator.programs.talk import Talk
+from orchestrator.values import Value
 
 OnTurn = Callable[[int, int, str], None]
 # How long a program may take to leave: it frees the model, and prints its timings.
@@ -19,8 +19,7 @@ _RATE = rb"(?:-?\d+\.\d+|-?inf|-?nan)"
 _RATES = re.compile(rb"\n?\n\[ Prompt: (" + _RATE + rb") t/s \| Generation: (" + _RATE + rb") t/s \]\n\Z")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Exchange:
+class Exchange(Value):
     """One prompt and what came of it. Times in seconds since the program's start; None: it did not come to that.
 
     text: the answer's bytes, exactly, without what the program prints around them.

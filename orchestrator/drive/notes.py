@@ -7,7 +7,8 @@ cut behind a line end. The notes do: in `main.log` (b2817 to b3760), then in sta
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from orchestrator.values import Value
 
 # The file's lines begin with the time.
 _NOTE = re.compile(
@@ -26,8 +27,7 @@ _DEBUG = re.compile(
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Noted:
+class Noted(Value):
     """What was noted between a prompt and the next prompt mark.
 
     n_prompt: tokens of the prompt; None when none was taken in.

@@ -19,7 +19,6 @@ import signal
 import termios
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -31,6 +30,7 @@ from orchestrator.drive.transcript import StoppedBy, Stream, Tape, Transcript
 from orchestrator.errors import DriveError
 from orchestrator.machine import affinity, threads
 from orchestrator.process import die_with_parent, interrupts_held
+from orchestrator.values import Value
 from orchestrator.workspace import disk_errors
 
 OnOutput = Callable[[Stream, bytes, float], None]
@@ -55,8 +55,7 @@ _PEAK = re.compile(rb"^VmHWM:\s*(\d+) kB", re.MULTILINE)
 _BLOCK_BYTES = 512
 
 
-@dataclass(frozen=True, kw_only=True)
-class Limits:
+class Limits(Value):
     """When to stop a program: seconds in all, seconds without output, bytes of output."""
 
     timeout_s: float

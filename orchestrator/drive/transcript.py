@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 from typing import Literal
 
+from orchestrator.values import Value
 from orchestrator.workspace import disk_errors
 
 Stream = Literal["stdout", "stderr", "stdin"]
@@ -14,8 +14,7 @@ _OUTPUTS: tuple[Stream, ...] = ("stdout", "stderr")
 StoppedBy = Literal["timeout", "idle_timeout", "output_limit", "interrupt"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Chunk:
+class Chunk(Value):
     """Some bytes that came from a stream (or were sent to stdin), `at_s` seconds after the start."""
 
     at_s: float
@@ -23,8 +22,7 @@ class Chunk:
     n_bytes: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class Transcript:
+class Transcript(Value):
     """One run of one program. Times in seconds, memory in bytes; None where it could not be measured.
 
     exit_code, signal: exactly one of them is set.

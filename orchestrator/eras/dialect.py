@@ -7,16 +7,15 @@ tables of this room and in those beside each program. An unknown or future build
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from orchestrator.eras.placing import DATES, LAST_KNOWN, bounds_from_sources, estimate_build
 from orchestrator.eras.since import FIRST_BUILD, NEWEST
+from orchestrator.values import Value
 
 
-@dataclass(frozen=True, kw_only=True)
-class Dialect:
+class Dialect(Value):
     """How the programs of one llama.cpp build are named, called and read.
 
     build: its number, as it is or as it was estimated; far above all for a build that the table does not know.

@@ -6,14 +6,13 @@ What a program asks of its memory stands beside the program (`programs/`).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
 from typing import Literal
 
 from orchestrator.eras.since import Since
+from orchestrator.values import Value
 
 
-@dataclass(frozen=True, kw_only=True)
-class GraphEra:
+class GraphEra(Value):
     """What a build does differently in its graph; each is False in the oldest.
 
     outputs_only: the last layer goes on with the tokens whose logits are wanted.
@@ -51,7 +50,7 @@ _GRAPH: Since[GraphEra] = Since(
             (7627, ("outputs_only", "split_glu", "row_indices", "embedding_input")),
             (7832, ("outputs_only", "split_glu", "row_indices", "embedding_input", "latent_without_v")),
             (8619, ("outputs_only", "split_glu", "row_indices", "embedding_input", "latent_without_v", "rotated")),
-            (9410, tuple(trait.name for trait in fields(GraphEra))),
+            (9410, GraphEra.__struct_fields__),
         )
     )
 )
@@ -77,8 +76,7 @@ _REPACKED: Mapping[str, tuple[tuple[str, int, int], ...]] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class MemoryEra:
+class MemoryEra(Value):
     """How one build uses memory."""
 
     build: int

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from orchestrator.values import Value
 
 T = TypeVar("T")
 
@@ -17,8 +18,7 @@ FIRST_BUILD = 1012  # the first that reads GGUF, 2023-08-21
 NEWEST = 1_000_000  # stands for a build past the end of all tables
 
 
-@dataclass(frozen=True)
-class Since(Generic[T]):
+class Since(Value, Generic[T], kw_only=False):
     """Values of one trait over upstream's history: `(first build, value)`, oldest first."""
 
     steps: tuple[tuple[int, T], ...]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 from orchestrator.errors import DriveError, LcppError
@@ -18,13 +17,13 @@ from orchestrator.recipe.load import LoadedRecipe
 from orchestrator.result.compare.comparison import Comparison, compare, decided
 from orchestrator.result.measurement import Measurement
 from orchestrator.text.numbers import duration
+from orchestrator.values import Value
 
 Ended = Literal["decided", "rounds", "budget", "noise"]
 _NAMES = ("A", "B")
 
 
-@dataclass(frozen=True, kw_only=True)
-class RecipeSide:
+class RecipeSide(Value):
     """A or B: its recipe and the settings that set it apart."""
 
     loaded: LoadedRecipe
@@ -34,8 +33,7 @@ class RecipeSide:
 Sides = tuple[RecipeSide, RecipeSide]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Effort:
+class Effort(Value):
     """How much is done for a verdict.
 
     Args:
@@ -57,8 +55,7 @@ class Effort:
     figure: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Compared:
+class Compared(Value):
     """The comparison and how it came to its end."""
 
     plan: ExperimentPlan

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.experiment.order import Slot
@@ -11,13 +10,13 @@ from orchestrator.experiment.plan import ExperimentPlan
 from orchestrator.result.measurement import Measurement, measurement_of
 from orchestrator.result.reading import UnreadableResult, parse_result, read_bytes
 from orchestrator.result.schema import Failure, Result
+from orchestrator.values import Value
 from orchestrator.workspace import Workspace
 
 _STAMP = len("20260101T000000Z")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Attempt:
+class Attempt(Value):
     """A run, the slot that it was made for, and how it failed, if it did."""
 
     slot: Slot

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from orchestrator.values import Value
 
 
-@dataclass(frozen=True, kw_only=True)
-class Slot:
+class Slot(Value):
     """One run that is to be had: which case (0-based), in which round (0-based), to warm up or to count."""
 
     case: int

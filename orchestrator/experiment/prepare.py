@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from orchestrator.errors import Interrupted, LcppError
 from orchestrator.experiment.runner import Surroundings
 from orchestrator.pipeline import Prepared, prepare
 from orchestrator.recipe.load import LoadedRecipe
+from orchestrator.values import Value
 
 
-@dataclass(frozen=True, kw_only=True)
-class Preparing:
+class Preparing(Value):
     """How models are had. `dummy_limit_bytes`: dummies, which may take so much of the disk; None: the real ones.
     `force`: run also what does not fit the memory."""
 

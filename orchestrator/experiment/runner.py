@@ -6,7 +6,6 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
 
 from orchestrator.drive.command import Command
 from orchestrator.drive.session import OnOutput
@@ -22,6 +21,7 @@ from orchestrator.progress import Progress, Silent
 from orchestrator.result.measurement import Measurement
 from orchestrator.result.registry import WALL
 from orchestrator.result.schema import ExperimentPart
+from orchestrator.values import Value, replace
 from orchestrator.workspace import Workspace
 
 # A run that was disturbed is made again so often, at once: its round's other runs are near in time then.
@@ -32,8 +32,7 @@ NOISY_IN_A_ROW = 3
 _TELL_EVERY_S = 60.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Surroundings:
+class Surroundings(Value):
     """Where and how the runs of an experiment are made. `environment` is lcpp's own."""
 
     workspace: Workspace

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from orchestrator.experiment.adaptive import Compared, Effort, RecipeSide, compare_prepared
 from orchestrator.experiment.begin import OnAttempt
 from orchestrator.experiment.prepare import Preparing, prepare_one
 from orchestrator.experiment.runner import Surroundings
 from orchestrator.recipe.load import LoadedRecipe
+from orchestrator.values import replace
 
 
 def selftest(

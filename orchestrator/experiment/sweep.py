@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from orchestrator.errors import LcppError
 from orchestrator.experiment.attempt import Attempt
@@ -14,10 +13,10 @@ from orchestrator.experiment.prepare import Preparing, prepare_all
 from orchestrator.experiment.runner import Runner, Surroundings
 from orchestrator.recipe.matrix import Cases
 from orchestrator.text.numbers import duration
+from orchestrator.values import Value
 
 
-@dataclass(frozen=True, kw_only=True)
-class SweptCase:
+class SweptCase(Value):
     """A case after the sweep. `attempts`: its runs, in order, with those that do not count."""
 
     index: int
@@ -26,8 +25,7 @@ class SweptCase:
     given_up: GivenUp | None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Sweep:
+class Sweep(Value):
     """All cases after the sweep."""
 
     plan: ExperimentPlan

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from orchestrator.machine.kernel_files import ROOT, as_number, cpu_list, field, number, text
 from orchestrator.text.numbers import mib
+from orchestrator.values import Value
 
 # Version 1 says of a group without a limit the largest number of pages there is.
 _NO_LIMIT_BYTES = 1 << 60
@@ -23,8 +23,7 @@ _OCTAL = re.compile(r"\\([0-7]{3})")
 Controller = Literal["memory", "cpu", "cpuset"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class MemoryLimit:
+class MemoryLimit(Value):
     """A limit of memory. `used_bytes` is without files that can be dropped."""
 
     path: str
@@ -42,8 +41,7 @@ class MemoryLimit:
         return f"the control group {self.path} allows {limit} MiB, of which {used} MiB are in use"
 
 
-@dataclass(frozen=True, kw_only=True)
-class CoresLimit:
+class CoresLimit(Value):
     """A limit of processor time, as a number of cores that may compute all the time."""
 
     path: str
@@ -55,8 +53,7 @@ class CoresLimit:
         return f"the control group {self.path} allows the time of {self.n_cores:.4g} core" + "s" * (self.n_cores != 1)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Group:
+class _Group(Value):
     """A control group: its path in its hierarchy, and its folder."""
 
     version: Literal[1, 2]

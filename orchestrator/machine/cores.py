@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.machine import affinity
 from orchestrator.machine.cgroup import CoresLimit, cores_limit
 from orchestrator.machine.kernel_files import ROOT, cpu_list, text
+from orchestrator.values import Value
 
 
-@dataclass(frozen=True, kw_only=True)
-class Cores:
+class Cores(Value):
     """Cores (threads of the hardware count as such) of this computer.
 
     n_online: of the computer. n_usable: on which this process may run (affinity, cpuset).

@@ -11,10 +11,10 @@ import re
 import resource
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.machine.kernel_files import ROOT, number, text
+from orchestrator.values import Value
 
 _PRESSURES = ("cpu", "memory", "io")
 _PRESSURE = re.compile(r"^some .*\btotal=(\d{1,20})\s*$", re.MULTILINE | re.ASCII)
@@ -26,8 +26,7 @@ _THROTTLE = "devices/system/cpu/cpu{cpu}/thermal_throttle/core_throttle_{what}"
 _MOST_CPUS = 256
 
 
-@dataclass(frozen=True)
-class CpuTimes:
+class CpuTimes(Value, kw_only=False):
     """How one CPU spent its seconds since the machine started; `steal_s`: the host gave them to somebody else."""
 
     busy_s: float
@@ -35,8 +34,7 @@ class CpuTimes:
     steal_s: float
 
 
-@dataclass(frozen=True, kw_only=True)
-class Counters:
+class Counters(Value):
     """The machine at one moment.
 
     at_s: of a clock that only goes forward. own_cpu_s: CPU time of lcpp and of those of its children that have ended.

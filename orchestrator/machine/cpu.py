@@ -7,7 +7,6 @@ import platform
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +14,7 @@ from pydantic import Field
 
 from orchestrator.machine.kernel_files import ROOT, field, text
 from orchestrator.piece import Piece
+from orchestrator.values import Value
 
 # What people call a core, by its numbers; one that is not here is shown by them. ARM's MIDR_EL1, as lscpu has it.
 _CORE_NAMES: Mapping[tuple[str, str], str] = {
@@ -68,8 +68,7 @@ class CoreKind(Piece):
         return _CORE_NAMES.get((self.implementer, self.part), f"{self.implementer} {self.part}")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Cpu:
+class Cpu(Value):
     """The CPU of this computer.
 
     name: for people; None: the kernel does not tell.

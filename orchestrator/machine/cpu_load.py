@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 from orchestrator.machine import affinity
 from orchestrator.machine.counters import Counters
+from orchestrator.values import Value
 
 
-@dataclass(frozen=True, kw_only=True)
-class Wanted:
+class Wanted(Value):
     """What a program wants of the machine.
 
     cpus: where it may run; empty: unknown. n_threads: how many CPUs it would use at once; None: all of `cpus`.
@@ -25,8 +24,7 @@ class Wanted:
         return cls(cpus=affinity.usable() if cpus is None else frozenset(cpus), n_threads=n_threads)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Load:
+class Load(Value):
     """Means over the time between two readings; None: the kernel does not tell.
 
     n_cpus: of the machine. others_cpus: kept busy by processes other than lcpp and its children.

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from orchestrator.values import Value
 
 if TYPE_CHECKING:
     # Only for the types: readers of stored measurements do without pydantic.
@@ -15,8 +16,7 @@ if TYPE_CHECKING:
 _GIB = 2**30
 
 
-@dataclass(frozen=True, kw_only=True)
-class Fingerprint:
+class Fingerprint(Value):
     """digest: equal for the same machine, in hexadecimal digits. name: the machine in words; it tells less."""
 
     digest: str

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.machine.cores import cores
 from orchestrator.machine.kernel_files import ROOT
 from orchestrator.machine.memory import available
 from orchestrator.text.numbers import size
+from orchestrator.values import Value
 
 _BYTES_PER_JOB = 1_500_000_000
 
 
-@dataclass(frozen=True, kw_only=True)
-class Jobs:
+class Jobs(Value):
     """So many compilers, and for people why not more."""
 
     n: int

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.machine.cgroup import MemoryLimit, memory_limits
 from orchestrator.machine.kernel_files import ROOT, text
 from orchestrator.text.numbers import mib
+from orchestrator.values import Value
 
 # `MemTotal:       25000000 kB`
 _MEMINFO = re.compile(r"^(\w+):[ \t]+(\d{1,15}) kB$", re.MULTILINE | re.ASCII)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Available:
+class Available(Value):
     """Memory of this machine, now.
 
     total_bytes: physical memory.

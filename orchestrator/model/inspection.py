@@ -13,7 +13,7 @@ from pydantic import Field
 
 from orchestrator.model.dummy.mark import is_dummy
 from orchestrator.model.gguf.byte_source import Source
-from orchestrator.model.gguf.header import ArrayInfo, Header, Scalar, Value, read_elements
+from orchestrator.model.gguf.header import ArrayInfo, Header, MetadataValue, Scalar, read_elements
 from orchestrator.model.gguf.soundness import whats_unsound
 from orchestrator.model.gguf.summary import adds_bos
 from orchestrator.model.gguf.types import file_type_name
@@ -281,7 +281,7 @@ def _more_templates(header: Header) -> tuple[str, ...]:
     return tuple(key.removeprefix(prefix) for key in header.kv if key.startswith(prefix))
 
 
-def _shown(value: Value) -> str | int | float | bool | ArrayValue | None:
+def _shown(value: MetadataValue) -> str | int | float | bool | ArrayValue | None:
     if isinstance(value, ArrayInfo):
         values = None if value.values is None else tuple(map(_finite, value.values))
         return ArrayValue(element_type=value.element_type, count=value.count, values=values)

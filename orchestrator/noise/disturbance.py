@@ -7,14 +7,13 @@ nothing to work with. What stays below the limits shows as spread.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from orchestrator.noise.document import Noise
 from orchestrator.text.numbers import MIB, mib
+from orchestrator.values import Value
 
 
-@dataclass(frozen=True, kw_only=True)
-class Thresholds:
+class Thresholds(Value):
     """From where on a reading disturbs a run.
 
     contended_cpus: CPUs that others kept busy and the program had threads for.
@@ -52,8 +51,7 @@ class Thresholds:
         return max(self.beside_cpus, self.beside_share * n_cpus)
 
 
-@dataclass(frozen=True, kw_only=True)
-class RunFacts:
+class RunFacts(Value):
     """What a judge must know of a run besides its readings.
 
     n_cpus: of the machine. crowded: the program had more threads than CPUs, so that they wait for each other.

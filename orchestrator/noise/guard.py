@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
@@ -22,6 +21,7 @@ from orchestrator.model.source.split import part_names
 from orchestrator.noise.disturbance import RunFacts, Thresholds, busy, reasons
 from orchestrator.noise.document import Noise
 from orchestrator.progress import Progress
+from orchestrator.values import Value, field
 
 _WINDOW_S = 0.25
 # After a disturbance one quiet window may be a gap in it.
@@ -33,16 +33,14 @@ _MOST_THREADS = 32
 _MOST_CPUS = 16
 
 
-@dataclass(frozen=True, kw_only=True)
-class Waited:
+class Waited(Value):
     """How the wait for a quiet machine went. others_cpus: kept busy in its last quarter of a second; None: unknown."""
 
     seconds: float = 0.0
     others_cpus: float | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Guard:
+class Guard(Value):
     """Settings of the noise guard.
 
     max_wait_s: how long to wait for quiet at most; with 0 it does not look before the run.

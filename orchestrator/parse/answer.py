@@ -8,17 +8,16 @@ and the last end mark (nothing is generated after it).
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from orchestrator.parse import formats, lines
 from orchestrator.parse.keep import Sheet
 from orchestrator.parse.layout import Layout
+from orchestrator.values import Value
 
 NO_TIMINGS = "no timing lines were printed"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Answer:
+class Answer(Value):
     """The text and what surrounds it.
 
     text: None where the output has none, or it cannot be told from the rest; `missing` says which.

@@ -6,12 +6,12 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
 
 from orchestrator.parse.record import BenchTest
+from orchestrator.values import Value
 
 _MOST_CELLS = 200
 _MOST_BYTES = 1 << 24
@@ -27,8 +27,7 @@ _SPEED = re.compile(r"(?P<mean>\d{1,18}\.\d+|inf|-?nan) ± (?P<deviation>\d{1,18
 _BUILD = re.compile(rb"build: (\w{1,40}) \(\d+\)$")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Bench:
+class Bench(Value):
     """The tests, why there are none where there should be some, and the output without them."""
 
     tests: tuple[BenchTest, ...] = ()

@@ -13,7 +13,6 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Literal
 
@@ -21,6 +20,7 @@ from orchestrator.parse import keep
 from orchestrator.parse.keep import NUMBER, Category, Handler, Sheet
 from orchestrator.parse.lines import Line, read
 from orchestrator.parse.record import Timing
+from orchestrator.values import Value
 
 
 class Outcome(enum.Enum):
@@ -36,8 +36,7 @@ class Outcome(enum.Enum):
 _UNKNOWN, _SEEN, _KNOWN, _KEPT = Outcome
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(Value, kw_only=False, dict=True):
     """One line format and what is done with a line that matches it."""
 
     pattern: str

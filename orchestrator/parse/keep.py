@@ -10,18 +10,17 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Literal
 
 from orchestrator.parse.record import BatchedTest, KeyValue, Timing
+from orchestrator.values import Struct, field
 
 # Of anything that a log may have many of; real ones have some dozens.
 MOST = 4096
 NUMBER = r"-?(?:\d{1,18}(?:[.,]\d{1,18})?|inf|nan)"
 
 
-@dataclass
-class Sheet:
+class Sheet(Struct):
     """What has been read so far; the parser fills it line by line and then makes the frozen record of it."""
 
     loader: dict[str, str] = field(default_factory=dict)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from orchestrator.values import Value
 
 Shape = Literal["stdout", "stdout_after_echo", "between_marks", "chat", "json", "log"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Layout:
+class Layout(Value):
     """Where a program of some era puts its answer.
 
     shape:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import get_args
 
 from orchestrator.errors import ParseError
@@ -32,6 +31,7 @@ from orchestrator.parse.record import (
     Token,
     Weights,
 )
+from orchestrator.values import Struct, field
 
 _KEPT_LINES = 200
 _KEPT_WIDTH = 300
@@ -82,8 +82,7 @@ def _says_something(record: Record) -> bool:
     return bool(record.bench or record.batched or record.perplexity)
 
 
-@dataclass
-class _Reading:
+class _Reading(Struct):
     """What comes of the lines of a log, beside what is in the sheet.
 
     recognised, unrecognised: how many lines of each category, each number in a list of its own to be counted up.

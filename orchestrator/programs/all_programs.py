@@ -10,7 +10,7 @@ from orchestrator.eras.since import FIRST_BUILD, in_words
 from orchestrator.errors import UsageError
 from orchestrator.programs import batched_bench, bench, cli, completion, perplexity, simple
 from orchestrator.programs.protocol import Program
-from orchestrator.programs.spelling import Value
+from orchestrator.programs.spelling import SettingValue
 from orchestrator.recipe.schema.recipe import Program as ProgramName
 from orchestrator.recipe.schema.recipe import Purpose
 
@@ -20,7 +20,7 @@ PROGRAMS: Mapping[ProgramName, Program] = {module.NAME: module for module in _MO
 FIRST_SET: tuple[ProgramName, ...] = (simple.NAME, cli.NAME, bench.NAME)
 
 # A value of each setting that is not the default anywhere, to see whether it can be given at all.
-_PROBES: Mapping[str, Value] = {
+_PROBES: Mapping[str, SettingValue] = {
     "n_ctx": 512,
     "n_threads": 1,
     "n_threads_batch": 1,
@@ -76,12 +76,12 @@ def settings_of(program: Program, dialect: Dialect) -> tuple[str, ...]:
     return tuple(name for name, value in _PROBES.items() if spell(program, name, value, dialect.build) is not None)
 
 
-def spell(program: Program, setting: str, value: Value, build: int) -> tuple[str, ...] | None:
+def spell(program: Program, setting: str, value: SettingValue, build: int) -> tuple[str, ...] | None:
     """The words that give a setting to a program (none where it is so anyway); None: it cannot be given."""
     return None if program.FILE.at(build) is None else program.spell(setting, value, build)
 
 
-def when(program: Program, setting: str, value: Value) -> str:
+def when(program: Program, setting: str, value: SettingValue) -> str:
     """In which builds a program takes that setting, in words such as `since b1289`; empty: in none."""
     builds = range(FIRST_BUILD, LAST_KNOWN + 1)
     return in_words(builds, lambda build: spell(program, setting, value, build) is not None)

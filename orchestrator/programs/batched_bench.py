@@ -11,7 +11,7 @@ from orchestrator.parse.layout import Layout
 from orchestrator.parse.record import BatchedTest, Record
 from orchestrator.programs import defaults, options
 from orchestrator.programs.protocol import Demand, Figures, Inputs, Number, Pair, Stage
-from orchestrator.programs.spelling import Argument, Value, must, own, spelled
+from orchestrator.programs.spelling import Argument, SettingValue, must, own, spelled
 from orchestrator.recipe.schema.recipe import Program as ProgramName
 from orchestrator.recipe.schema.recipe import Purpose, RunSpec
 
@@ -71,7 +71,7 @@ def help_is_complete(build: int) -> bool:
     return has_help(build) and defaults.common_help_is_complete(build)
 
 
-def spell(setting: str, value: Value, build: int) -> tuple[str, ...] | None:
+def spell(setting: str, value: SettingValue, build: int) -> tuple[str, ...] | None:
     """The common options; before, what has a place."""
     if has_help(build):
         return spelled(options.COMMON, setting, value, build)

@@ -7,7 +7,7 @@ from orchestrator.parse.layout import Layout
 from orchestrator.parse.record import BenchTest, Record
 from orchestrator.programs import defaults, options
 from orchestrator.programs.protocol import Demand, Figures, Inputs, Number, Pair, Stage
-from orchestrator.programs.spelling import CANNOT, Argument, Flag, Spellings, Switch, Value, must, own, spelled
+from orchestrator.programs.spelling import CANNOT, Argument, Flag, SettingValue, Spellings, Switch, must, own, spelled
 from orchestrator.recipe.schema.recipe import Program as ProgramName
 from orchestrator.recipe.schema.recipe import Purpose, RunSpec
 
@@ -61,7 +61,7 @@ needs_server = defaults.never
 loses_output = defaults.never
 
 
-def spell(setting: str, value: Value, build: int) -> tuple[str, ...] | None:
+def spell(setting: str, value: SettingValue, build: int) -> tuple[str, ...] | None:
     """Its own options."""
     return spelled(_SPELLINGS, setting, value, build)
 

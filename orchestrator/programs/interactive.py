@@ -8,7 +8,7 @@ from orchestrator.eras.since import Since, gathered, since
 from orchestrator.parse.layout import Layout
 from orchestrator.programs import options
 from orchestrator.programs.protocol import Inputs
-from orchestrator.programs.spelling import Argument, Spellings, Value, must, own, spelled
+from orchestrator.programs.spelling import Argument, SettingValue, Spellings, must, own, spelled
 from orchestrator.programs.talk import Talk
 from orchestrator.recipe.schema.recipe import RunSpec
 
@@ -67,7 +67,7 @@ _TALK_NEEDS_TOKENS: Since[bool] = since((TALKS_SINCE, False), (_EMPTY_IS_REFUSED
 _TALK_NEEDS_SYSTEM: Since[bool] = since((TALKS_SINCE, False), (_EMPTY_IS_REFUSED_SINCE, True), (WAITS_SINCE, False))
 
 
-def spell(setting: str, value: Value, build: int) -> tuple[str, ...] | None:
+def spell(setting: str, value: SettingValue, build: int) -> tuple[str, ...] | None:
     """The common options, and those of sampling."""
     return spelled(SPELLINGS, setting, value, build)
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from orchestrator.eras.since import Since, since
-from orchestrator.programs.spelling import CANNOT, Argument, Flag, Spelling, Spellings, Switch, Value, spelled
+from orchestrator.programs.spelling import CANNOT, Argument, Flag, SettingValue, Spelling, Spellings, Switch, spelled
 from orchestrator.recipe.schema.recipe import RunSpec
 
 # The settings of a recipe's `run`, in the order in which they are given.
 SETTINGS = ("n_threads", "n_threads_batch", "n_batch", "n_ubatch", "type_k", "type_v", "flash_attn", "mmap")
 SAMPLING = ("temperature", "seed", "top_k", "top_p", "min_p", "repeat_penalty")
 _CACHE_TYPES = ("f16", "q8_0", "q4_0", "q4_1", "q5_0", "q5_1")
-LOAD_MODES: Mapping[Value, tuple[str, ...]] = {True: ("-lm", "mmap"), False: ("-lm", "none")}
+LOAD_MODES: Mapping[SettingValue, tuple[str, ...]] = {True: ("-lm", "mmap"), False: ("-lm", "none")}
 LOAD_MODE_SINCE = 10105
 
 
@@ -99,7 +99,7 @@ def key_of(setting: str) -> str:
     return f"run.sampling.{setting}" if setting in SAMPLING else f"run.{setting}"
 
 
-def values_of(run: RunSpec) -> dict[str, Value]:
+def values_of(run: RunSpec) -> dict[str, SettingValue]:
     """The settings that the recipe gives a value to, sampling included where it is not the default."""
     values = {"n_ctx": None if run.n_ctx == "auto" else run.n_ctx}
     values |= {name: getattr(run, name) for name in (*SETTINGS, "n_chunks")}
@@ -119,6 +119,6 @@ def sampling(run: RunSpec, spellings: Spellings, build: int) -> list[Argument]:
     return [argument(spellings, name, value, build) for name, value in values if value is not None]
 
 
-def argument(spellings: Spellings, setting: str, value: Value, build: int) -> Argument:
+def argument(spellings: Spellings, setting: str, value: SettingValue, build: int) -> Argument:
     """The argument of one setting; no words where it is so anyway."""
     return Argument(words=spelled(spellings, setting, value, build) or (), key=key_of(setting))

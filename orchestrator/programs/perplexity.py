@@ -9,7 +9,7 @@ from orchestrator.parse.layout import Layout
 from orchestrator.parse.record import Record
 from orchestrator.programs import defaults, options
 from orchestrator.programs.protocol import Demand, Figures, Inputs, Pair, Stage, TextWay
-from orchestrator.programs.spelling import Argument, Flag, Spellings, Value, must, own, spelled
+from orchestrator.programs.spelling import Argument, Flag, SettingValue, Spellings, must, own, spelled
 from orchestrator.recipe.schema.recipe import Program as ProgramName
 from orchestrator.recipe.schema.recipe import Purpose, RunSpec
 
@@ -41,7 +41,7 @@ needs_server = defaults.never
 loses_output = defaults.common_loses_output
 
 
-def spell(setting: str, value: Value, build: int) -> tuple[str, ...] | None:
+def spell(setting: str, value: SettingValue, build: int) -> tuple[str, ...] | None:
     """The common options, and how many chunks."""
     return spelled(_SPELLINGS, setting, value, build)
 

@@ -8,7 +8,6 @@ programs share stands in `defaults`; a module takes it by name.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -16,10 +15,11 @@ from orchestrator.eras.dialect import Dialect
 from orchestrator.eras.since import Since
 from orchestrator.parse.layout import Layout
 from orchestrator.parse.record import Record
-from orchestrator.programs.spelling import Argument, Value
+from orchestrator.programs.spelling import Argument, SettingValue
 from orchestrator.programs.talk import Talk
 from orchestrator.recipe.schema.recipe import Program as ProgramName
 from orchestrator.recipe.schema.recipe import Purpose, RunSpec
+from orchestrator.values import Value, field
 
 # A setting, what the recipe asks for, and what the program reports; None: nothing.
 Pair = tuple[str, object, object]
@@ -28,8 +28,7 @@ Number = float | int | None
 TextWay = Literal["argument", "file", "either", "none"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Inputs:
+class Inputs(Value):
     """What a command line is made of, beside the recipe.
 
     text: the prompt as it goes to the program.
@@ -45,8 +44,7 @@ class Inputs:
     template: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class Demand:
+class Demand(Value):
     """What a run asks of its memory, as far as the program decides it.
 
     n_ctx: tokens of context, before the build's own rounding; None: what the model was trained for.
@@ -71,8 +69,7 @@ class Demand:
     fixed_context: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class Figures:
+class Figures(Value):
     """Figures by their names, and for those that the program cannot have the reason.
 
     absent: why any other figure is missing, where the record does not say.
@@ -83,8 +80,7 @@ class Figures:
     absent: str = "the program did not print it"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Stage:
+class Stage(Value):
     """Prompt processing or generation, as its figure is about it.
 
     positions: runs of tokens: how many stand before them in the context, and how many they are (None: not known).
@@ -125,7 +121,7 @@ class Program(Protocol):
     def refuse_text(self, text: str, build: int) -> None:
         """Raise a `UsageError` for a text that it would misread."""
 
-    def spell(self, setting: str, value: Value, build: int) -> tuple[str, ...] | None:
+    def spell(self, setting: str, value: SettingValue, build: int) -> tuple[str, ...] | None:
         """The words that give a setting of a recipe (none where it is so anyway); None: it cannot be given."""
 
     def has_help(self, build: int) -> bool:

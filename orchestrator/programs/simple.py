@@ -10,7 +10,7 @@ from orchestrator.parse.record import Record
 from orchestrator.programs import defaults, options
 from orchestrator.programs.context import completion_context
 from orchestrator.programs.protocol import Demand, Inputs, TextWay
-from orchestrator.programs.spelling import Argument, Value, must, own, spelled
+from orchestrator.programs.spelling import Argument, SettingValue, must, own, spelled
 from orchestrator.recipe.schema.recipe import Program as ProgramName
 from orchestrator.recipe.schema.recipe import Purpose, RunSpec
 
@@ -64,7 +64,7 @@ def help_is_complete(build: int) -> bool:
     return _HAS_OPTIONS.at(build) and defaults.common_help_is_complete(build)
 
 
-def spell(setting: str, value: Value, build: int) -> tuple[str, ...] | None:
+def spell(setting: str, value: SettingValue, build: int) -> tuple[str, ...] | None:
     """The common options, where it has them."""
     return spelled(options.COMMON, setting, value, build) if _HAS_OPTIONS.at(build) else None
 

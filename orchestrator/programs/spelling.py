@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from orchestrator.eras.since import Since
+from orchestrator.values import Value
 
-Value = str | int | float | bool
+SettingValue = str | int | float | bool
 
 
-@dataclass(frozen=True)
-class Flag:
+class Flag(Value, kw_only=False):
     """A setting spelled `NAME VALUE`; `values`: those that it takes, when not all."""
 
     name: str
-    values: tuple[Value, ...] | None = None
+    values: tuple[SettingValue, ...] | None = None
 
-    def words(self, value: Value) -> tuple[str, ...] | None:
+    def words(self, value: SettingValue) -> tuple[str, ...] | None:
         """The words on the command line; None: it does not take this value."""
         return None if self.values is not None and value not in self.values else (self.name, str(value))
 
 
-@dataclass(frozen=True)
-class Switch:
+class Switch(Value, kw_only=False):
     """A setting with words of its own for each value; a value without an entry cannot be had."""
 
-    by_value: Mapping[Value, tuple[str, ...]]
+    by_value: Mapping[SettingValue, tuple[str, ...]]
 
-    def words(self, value: Value) -> tuple[str, ...] | None:
+    def words(self, value: SettingValue) -> tuple[str, ...] | None:
         """The words on the command line (none for what is the default); None: it does not take this value."""
         return self.by_value.get(value)
 
@@ -39,8 +37,7 @@ Spellings = Mapping[str, Since[Spelling]]
 CANNOT = Switch({})
 
 
-@dataclass(frozen=True, kw_only=True)
-class Argument:
+class Argument(Value):
     """Words of a command line that belong together: an option and its values.
 
     key: the recipe's key that asks for it; None: lcpp's own.
@@ -52,7 +49,7 @@ class Argument:
     optional: bool = False
 
 
-def spelled(spellings: Spellings, setting: str, value: Value, build: int) -> tuple[str, ...] | None:
+def spelled(spellings: Spellings, setting: str, value: SettingValue, build: int) -> tuple[str, ...] | None:
     """The words of a setting in a build (none where it is so anyway); None: it cannot be given."""
     steps = spellings.get(setting)
     return None if steps is None else steps.at(build).words(value)

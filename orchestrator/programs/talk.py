@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from orchestrator.values import Value
 
 
-@dataclass(frozen=True, kw_only=True)
-class Talk:
+class Talk(Value):
     """How a program is talked to, prompt by prompt.
 
     flags: what makes it hold a session on a plain terminal.

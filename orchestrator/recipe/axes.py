@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass
 from hashlib import sha256
 from math import prod
 
@@ -16,6 +15,7 @@ from orchestrator.recipe.document.value import is_nothing, plain_value, written
 from orchestrator.recipe.overrides import Setting, is_within, node_at, shape_at
 from orchestrator.recipe.schema.recipe import SAME_FOR_ALL, Plan
 from orchestrator.recipe.schema.shape import Leaf, Shape
+from orchestrator.values import Value
 
 MAX_CASES = 10_000
 _LABEL_CHARACTERS = 80
@@ -23,8 +23,7 @@ _KEY_CHARACTERS = 200
 _FIXED = -1
 
 
-@dataclass(frozen=True, kw_only=True)
-class Axis:
+class Axis(Value):
     """A key of the matrix.
 
     Args:
@@ -44,8 +43,7 @@ class Axis:
         return self.by_value.get(_canonical(node, self.shape))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Choice:
+class Choice(Value):
     """One combination of the matrix: its labels by key, and what it sets."""
 
     labels: dict[str, str]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -15,6 +14,7 @@ from orchestrator.recipe.document.tree import Items, Node, Scalar, Table
 from orchestrator.recipe.document.value import found, plain_value, scalar_value
 from orchestrator.recipe.schema.recipe import FORMAT_VERSION, Plan, Recipe, Spec
 from orchestrator.recipe.schema.shape import ANYTHING, DictOf, Fields, Leaf, ListOf, Shape, Variants, recipe_shape
+from orchestrator.values import Value, replace
 
 # Words are put together only for so many, since «did you mean» takes time and nobody reads thousands.
 _TRANSLATED = 500
@@ -64,8 +64,7 @@ def _newer_format(tree: Table) -> Problem | None:
     return Problem(entry.value.place, "lcpp", message)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Spot:
+class _Spot(Value):
     """Where in the tree an error is.
 
     Args:

@@ -6,7 +6,6 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.errors import RecipeError
@@ -14,6 +13,7 @@ from orchestrator.recipe.document.problem import Malformed, Place, Problem, quot
 from orchestrator.recipe.document.suggest import close_to
 from orchestrator.recipe.document.tree import Items, Node, Scalar, Table, compose, place_in
 from orchestrator.recipe.schema.recipe import Recipe, RunSpec
+from orchestrator.values import Value
 
 MAX_FILE_BYTES = 8 * 1024 * 1024
 MAX_PROMPT_BYTES = 4_000_000
@@ -24,8 +24,7 @@ _NO_TEXT = re.compile("[\\0\\ud800-\\udfff]")
 _LATER = ("history", "n_parallel")
 
 
-@dataclass(frozen=True, kw_only=True)
-class LoadedRecipe:
+class LoadedRecipe(Value):
     """A recipe that is known to be good.
 
     Args:
@@ -48,8 +47,7 @@ class LoadedRecipe:
     overrides: tuple[str, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Source:
+class Source(Value):
     """A recipe's file: its folder, its size, and its tree; `problems` did not hinder reading it."""
 
     path: Path

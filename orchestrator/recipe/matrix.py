@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchestrator.recipe.axes import Axis, Choice, axes_of, choices, is_fixed
@@ -14,6 +13,7 @@ from orchestrator.recipe.document.problem import Malformed, Problem, quoted, rec
 from orchestrator.recipe.document.tree import Table
 from orchestrator.recipe.loaded import LoadedRecipe, Source, Texts, finish, read_source
 from orchestrator.recipe.overrides import Setting, apply, is_within, read_overrides
+from orchestrator.values import Value, replace
 
 # Each case is checked and hashed with all its text.
 MAX_BYTES_IN_ALL = 1_000_000_000
@@ -21,8 +21,7 @@ MAX_BYTES_IN_ALL = 1_000_000_000
 _MAX_FAILING = 50
 
 
-@dataclass(frozen=True, kw_only=True)
-class Case:
+class Case(Value):
     """One combination of a recipe's matrix.
 
     Args:
@@ -36,8 +35,7 @@ class Case:
     loaded: LoadedRecipe
 
 
-@dataclass(frozen=True, kw_only=True)
-class Cases:
+class Cases(Value):
     """What a recipe's file asks for: one case or more.
 
     Args:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence, Set
-from dataclasses import dataclass, replace
 
 from orchestrator.recipe.document.problem import Malformed, Place, Problem, quoted
 from orchestrator.recipe.document.suggest import unknown_key
 from orchestrator.recipe.document.tree import Entry, Node, Scalar, Table, compose
 from orchestrator.recipe.document.value import chosen, is_nothing
 from orchestrator.recipe.schema.shape import DictOf, Fields, Leaf, Shape, Variants, recipe_shape
+from orchestrator.values import Value, replace
 
 
-@dataclass(frozen=True, kw_only=True)
-class Setting:
+class Setting(Value):
     """A key's new value.
 
     Args:

@@ -12,7 +12,6 @@ import re
 import stat
 import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
@@ -21,6 +20,7 @@ from orchestrator.errors import RecipeError
 from orchestrator.recipe.document.problem import quoted
 from orchestrator.recipe.loaded import LoadedRecipe
 from orchestrator.recipe.matrix import Cases, load_cases
+from orchestrator.values import Struct, Value
 
 Scalar = str | int
 # What other YAML readers would take for a number or a truth value.
@@ -28,8 +28,7 @@ _NUMBER_LIKE = re.compile(r"[0-9]+(e[0-9]+)?")
 _REMARKED = ("engine.ref", "model.revision")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Change:
+class Change(Value):
     """A value that was set. `before` is what held until now, a default included; None: nothing."""
 
     key: str
@@ -86,8 +85,7 @@ def _said(loaded: LoadedRecipe, key: str) -> Scalar | None:
     return value if isinstance(value, str | int) else None
 
 
-@dataclass
-class _Value:
+class _Value(Struct):
     """Where a value stands: `start` to before `end`. `entries` of a mapping, by key."""
 
     start: int
@@ -100,8 +98,7 @@ class _Value:
     entries: dict[str, _Value] | None = None
 
 
-@dataclass
-class _Open:
+class _Open(Struct):
     value: _Value
     is_table: bool
     key: tuple[str, int] | None = None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.report.verdicts import MARGIN, WordedVerdict, change
@@ -16,13 +15,13 @@ from orchestrator.result.measurement import PROMPT_HASH, Measurement
 from orchestrator.result.memory_fit import MemoryFit
 from orchestrator.result.registry import GENERATION, PEAK_MEMORY, shown_in
 from orchestrator.result.schema import Result
+from orchestrator.values import Value
 
 # Of two runs the interval is twelve times as wide as their distance.
 _FEWEST = 3
 
 
-@dataclass(frozen=True, kw_only=True)
-class Run:
+class Run(Value):
     """One run: its row in the store and, where its file is at hand, all of it.
 
     Args:
@@ -46,8 +45,7 @@ class Run:
         return self.measurement.figures.get(GENERATION.name)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Point:
+class Point(Value):
     """Runs that belong together: those of one case of one experiment, or all of one llama.cpp.
 
     Args:
@@ -64,8 +62,7 @@ class Point:
     spread: Summary | None
 
 
-@dataclass(frozen=True, kw_only=True)
-class HistoryRow:
+class HistoryRow(Value):
     """A point of a history with all its rates. `n_runs`: those that count."""
 
     at: datetime.datetime
@@ -75,8 +72,7 @@ class HistoryRow:
     n_disturbed: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class Series:
+class Series(Value):
     """One thing measured again and again: a recipe with one model and the same settings, on one machine.
 
     `by_date` and `by_commit` are by the name of the rate.
@@ -118,8 +114,7 @@ def _table(history: Mapping[str, Sequence[Point]]) -> list[HistoryRow]:
     ]
 
 
-@dataclass(frozen=True, kw_only=True)
-class RecipeHistory:
+class RecipeHistory(Value):
     """All series of one recipe on one machine."""
 
     name: str
@@ -128,8 +123,7 @@ class RecipeHistory:
     series: tuple[Series, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class MatrixCase:
+class MatrixCase(Value):
     """One case of an experiment, with the spread of each rate."""
 
     index: int
@@ -141,8 +135,7 @@ class MatrixCase:
     failure: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Matrix:
+class Matrix(Value):
     """The cases of one experiment side by side."""
 
     experiment: str
@@ -157,8 +150,7 @@ class Matrix:
         return f"{self.name}, {self.kind} of {self.at:%Y-%m-%d %H:%M}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Latest:
+class Latest(Value):
     """A series as it is now: the runs of its newest llama.cpp.
 
     Args:
@@ -179,8 +171,7 @@ class Latest:
     share: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class MemoryRow:
+class MemoryRow(Value):
     """The newest run of a series that knows what it was thought to need."""
 
     label: str
@@ -188,8 +179,7 @@ class MemoryRow:
     fit: MemoryFit
 
 
-@dataclass(frozen=True, kw_only=True)
-class Report:
+class Report(Value):
     """All that a report tells, newest first.
 
     Args:

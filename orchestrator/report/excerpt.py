@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.values import Value
 
-@dataclass(frozen=True, kw_only=True)
-class Excerpt:
+
+class Excerpt(Value):
     """A text, or its two ends.
 
     Args:

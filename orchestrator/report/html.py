@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -16,6 +15,7 @@ from orchestrator.report.content import Report, Run, name_of
 from orchestrator.report.palette import DARK, LIGHT
 from orchestrator.result.registry import CPU, PEAK_MEMORY, WALL, shown_in
 from orchestrator.text.visible import shortened, visible
+from orchestrator.values import Struct, Value
 
 MAX_BYTES = 2_000_000
 # Characters of each run's texts; the first with which the page is small enough is taken.
@@ -31,8 +31,7 @@ _MAX_SETTINGS = 80
 _PLACE = Path(__file__).parent
 
 
-@dataclass(frozen=True, kw_only=True)
-class _InlinePlot:
+class _InlinePlot(Value):
     """A plot in the page."""
 
     name: str
@@ -40,11 +39,10 @@ class _InlinePlot:
     markup: Markup
 
 
-@dataclass
-class _Plots:
+class _Plots(Struct):
     """Makes the plots of a page, each with a name of its own."""
 
-    n_made: int = field(default=0)
+    n_made: int = 0
 
     def make(self, drawn: plots.Plot) -> _InlinePlot:
         """An `<svg>` for the page."""
@@ -54,8 +52,7 @@ class _Plots:
         return _InlinePlot(name=name, title=drawn.title, markup=Markup(markup))
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Fold:
+class _Fold(Value):
     """What stands behind one run's fold."""
 
     run: Run

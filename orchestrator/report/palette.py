@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from orchestrator.values import Value
 
 MARKS = ("o", "s", "^", "D", "v", "P")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Palette:
+class Palette(Value):
     """Colours as `#rrggbb`."""
 
     text: str

@@ -12,7 +12,6 @@ import itertools
 import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -23,6 +22,7 @@ from orchestrator.report.palette import LIGHT, MARKS, Palette
 from orchestrator.result.registry import FIGURES, Figure, shown_in
 from orchestrator.text.numbers import MIB
 from orchestrator.text.visible import label, visible
+from orchestrator.values import Value
 
 try:
     import matplotlib
@@ -57,8 +57,7 @@ _FONT_POINTS = 9.5
 _LABEL_CHARACTERS = 56
 
 
-@dataclass(frozen=True, kw_only=True)
-class Plot:
+class Plot(Value):
     """A plot, and what it says in words.
 
     Args:

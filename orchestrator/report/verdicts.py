@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from orchestrator.errors import IncomparableError
 from orchestrator.result.compare.comparison import MARGIN, Comparison, FigureComparison, compare
@@ -11,14 +10,14 @@ from orchestrator.result.compare.statistics import MINIMUM_RUNS
 from orchestrator.result.measurement import Measurement
 from orchestrator.result.registry import FIGURES
 from orchestrator.text.numbers import signed_percent
+from orchestrator.values import Value
 
 __all__ = ["MARGIN", "WordedVerdict", "change"]
 
 _TONES = {"faster": "ok", "less": "ok", "slower": "bad", "more": "bad"}
 
 
-@dataclass(frozen=True, kw_only=True)
-class WordedVerdict:
+class WordedVerdict(Value):
     """A verdict in words, and whether it is good news.
 
     tone: `ok`, `bad` or nothing.

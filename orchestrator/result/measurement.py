@@ -6,11 +6,11 @@ import datetime
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.machine.fingerprint import fingerprint
 from orchestrator.result.registry import figures_of
+from orchestrator.values import Value
 
 if TYPE_CHECKING:
     # Only for the types: the schema is slow to import, and readers of the store do without it.
@@ -24,8 +24,7 @@ _SECTIONS = ("engine", "model", "run")
 _PROMPTS = ("prompt", "prompt_file", "prompts", "prompts_file", "system")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Measurement:
+class Measurement(Value):
     """One run, flat and small: a row of the store.
 
     Args:

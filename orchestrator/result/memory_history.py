@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
@@ -12,10 +11,10 @@ from pydantic import ValidationError
 
 from orchestrator.result.memory_fit import MemoryFit, PartName
 from orchestrator.result.reading import UnreadableResult, read_json
+from orchestrator.values import Value
 
 
-@dataclass(frozen=True, kw_only=True)
-class PastRun:
+class PastRun(Value):
     """One run that has an estimate."""
 
     id: str
@@ -25,8 +24,7 @@ class PastRun:
     memory: MemoryFit
 
 
-@dataclass(frozen=True, kw_only=True)
-class PartHistory:
+class PartHistory(Value):
     """How far the estimates of one part were off, over all runs that measured it: per cent, without sign."""
 
     name: PartName

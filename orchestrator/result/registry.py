@@ -8,11 +8,11 @@ code that measures it; nothing else.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
 from typing import Literal
 
 from orchestrator.errors import UsageError
 from orchestrator.text.numbers import MIB
+from orchestrator.values import Value, replace
 
 Kind = Literal["count", "rate", "time", "size", "share", "score"]
 # What is shown in histories is shown of cases too, and what is shown of cases is compared unasked.
@@ -21,8 +21,7 @@ _SHOWN: tuple[Shown, ...] = ("histories", "cases", "comparisons")
 _LONGEST_NAME = 100
 
 
-@dataclass(frozen=True, kw_only=True)
-class Figure:
+class Figure(Value):
     """A number that a run gives.
 
     Args:

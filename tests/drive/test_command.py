@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -19,6 +18,7 @@ from orchestrator.model.source.fetch import Model
 from orchestrator.parse.layout import Layout
 from orchestrator.programs.plan.make import plan
 from orchestrator.recipe.schema.recipe import Program, RunSpec
+from orchestrator.values import replace
 
 TEMPLATE = (
     "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}{% if add_generation_prompt %}[bot]{% endif %}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from orchestrator.programs.plan.kinds import SessionPlan
 from orchestrator.programs.plan.session_rules import unsayable
 from orchestrator.programs.talk import Talk
 from orchestrator.recipe.schema.recipe import RunSpec
+from orchestrator.values import replace
 
 PROGRAM = Path(__file__).with_name("interactive.py")
 ENOUGH = Limits(timeout_s=30, idle_timeout_s=20, max_output_bytes=10_000_000)

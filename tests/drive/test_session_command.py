@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from orchestrator.eras.dialect import dialect_for
 from orchestrator.errors import UsageError
 from orchestrator.programs.plan.make import plan
 from orchestrator.recipe.schema.recipe import RunSpec
+from orchestrator.values import replace
 from tests.drive.test_command import MODEL, engine
 
 WITH_BOS = replace(MODEL, header=replace(MODEL.header, add_bos=True))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from orchestrator.values import Value
 
 UINT8, UINT32, FLOAT32, BOOL, STRING, ARRAY = 0, 4, 6, 7, 8, 9
 F32, Q4_1 = 0, 3
 
 
-@dataclass(frozen=True, kw_only=True)
-class Entry:
+class Entry(Value):
     """A tensor's entry in the header."""
 
     name: str = "token_embd.weight"
@@ -20,8 +20,7 @@ class Entry:
     offset: int = 0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Gguf:
+class Gguf(Value):
     """What to write; the counts can be made to lie."""
 
     kv: Sequence[bytes] = ()

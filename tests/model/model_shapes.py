@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from orchestrator.model.gguf.header import Header, Tensor, Value
+from orchestrator.model.gguf.header import Header, MetadataValue, Tensor
 from orchestrator.model.gguf.types import TensorType, tensor_types
+from orchestrator.values import Value
 
 _ALIGNMENT = 32
 
 
-@dataclass(frozen=True, kw_only=True)
-class ModelShape:
+class ModelShape(Value):
     """A decoder of the usual kind. `kind` is the type of its layers' weights, `embedding` of the token embeddings."""
 
     architecture: str
@@ -234,10 +233,10 @@ SHAPES = {
 }
 
 
-def header_of(shape: ModelShape, **changed: Value) -> Header:
+def header_of(shape: ModelShape, **changed: MetadataValue) -> Header:
     """The header that a file of that shape has, without its tokenizer; `changed` keys come on top."""
     kinds = {kind.name: kind for kind in tensor_types().values()}
-    kv: dict[str, Value] = {f"{shape.architecture}.{key}": value for key, value in shape.facts()}
+    kv: dict[str, MetadataValue] = {f"{shape.architecture}.{key}": value for key, value in shape.facts()}
     kv |= {"general.architecture": shape.architecture, **changed}
     tensors, end = [], 0
     for name, extents, kind in shape.tensors():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,8 +11,9 @@ from orchestrator.errors import UsageError
 from orchestrator.parse.layout import Layout
 from orchestrator.programs.all_programs import PROGRAMS, program_for, settings_of, spell, when
 from orchestrator.programs.protocol import Inputs
-from orchestrator.programs.spelling import Value, own
+from orchestrator.programs.spelling import SettingValue, own
 from orchestrator.recipe.schema.recipe import Program, RunSpec
+from orchestrator.values import replace
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_the_batched_bench_came_later() -> None:
     ],
 )
 def test_how_a_setting_is_spelled(
-    build: int, program: Program, setting: str, value: Value, words: tuple[str, ...] | None
+    build: int, program: Program, setting: str, value: SettingValue, words: tuple[str, ...] | None
 ) -> None:
     assert spell(PROGRAMS[program], setting, value, build) == words
 
@@ -142,7 +142,7 @@ def test_how_a_setting_is_spelled(
         ("llama-bench", "n_threads_batch", 1, ""),
     ],
 )
-def test_when_a_setting_can_be_had(program: Program, setting: str, value: Value, said: str) -> None:
+def test_when_a_setting_can_be_had(program: Program, setting: str, value: SettingValue, said: str) -> None:
     assert when(PROGRAMS[program], setting, value) == said
 
 

@@ -43,7 +43,7 @@ def test_it_goes_all_the_way(tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin/x").write_text(PROGRAM)
     (tmp_path / "bin/x").chmod(0o755)
-    from dataclasses import replace
+    from orchestrator.values import replace
 
     manifest = built.manifest.model_copy(update={"programs": {toy.NAME: built.manifest.programs["llama-cli"]}})
     built = replace(built, directory=tmp_path, manifest=manifest)

@@ -11,7 +11,7 @@ from orchestrator.eras.since import Since, since
 from orchestrator.parse.layout import Layout
 from orchestrator.programs import defaults, options
 from orchestrator.programs.protocol import Demand, Inputs, TextWay
-from orchestrator.programs.spelling import Argument, Value, must, spelled
+from orchestrator.programs.spelling import Argument, SettingValue, must, spelled
 from orchestrator.recipe.schema.recipe import Program as ProgramName
 from orchestrator.recipe.schema.recipe import Purpose, RunSpec
 
@@ -42,7 +42,7 @@ reported = defaults.reported_of_one_text
 stages = defaults.stages_of_one_text
 
 
-def spell(setting: str, value: Value, build: int) -> tuple[str, ...] | None:
+def spell(setting: str, value: SettingValue, build: int) -> tuple[str, ...] | None:
     """The common options."""
     return spelled(options.COMMON, setting, value, build)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import dataclasses
 import datetime
 import hashlib
 import html.parser
@@ -25,6 +24,7 @@ from orchestrator.report.content import Report, Run, build_report
 from orchestrator.result.measurement import measurement_of
 from orchestrator.result.registry import GENERATION
 from orchestrator.result.schema import Check, ExperimentPart, Result
+from orchestrator.values import replace
 from tests.report import made
 
 # Terminals obey these, and they turn the text around them.
@@ -285,12 +285,12 @@ def test_a_page_of_thousands_of_results_stays_small() -> None:
     for number in range(3000):
         at = (made.BEGAN + datetime.timedelta(minutes=number)).isoformat()
         rate = {"generation_per_second": 50.0 + number % 17, "prompt_per_second": 60.0 + number % 13}
-        changed = dataclasses.replace(one, id=f"r{number}", started_at=at, figures={**one.figures, **rate})
+        changed = replace(one, id=f"r{number}", started_at=at, figures={**one.figures, **rate})
         if number % 3 == 1:
-            changed = dataclasses.replace(changed, name=f"recipe {number}")
+            changed = replace(changed, name=f"recipe {number}")
         if number % 3 == 2:
             settings = {"run.n_threads": str(number)}
-            changed = dataclasses.replace(
+            changed = replace(
                 changed, experiment="e", case=number, case_settings=settings, settings={**one.settings, **settings}
             )
         many.append(Run(measurement=changed))

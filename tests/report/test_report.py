@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from orchestrator.report.collect import collect
 from orchestrator.report.content import Run, build_report, ends
 from orchestrator.result.limits import GenerationLimits, PromptLimits, RunLimits
 from orchestrator.result.measurement import measurement_of
+from orchestrator.values import replace
 from tests.report import made
 
 
@@ -81,7 +81,7 @@ def test_settings_and_models_set_series_apart_and_commits_do_not(tmp_path: Path)
 
 def test_two_machines_of_one_name_are_told_apart() -> None:
     one = measurement_of(made.real("smoke"))
-    runs = [Run(measurement=dataclasses.replace(one, machine=key * 8, id=key)) for key in ("ab", "cd")]
+    runs = [Run(measurement=replace(one, machine=key * 8, id=key)) for key in ("ab", "cd")]
     report = build_report(runs, title="t", made_at=made.BEGAN, lcpp_version="0")
     assert {history.title for history in report.histories} == {
         f"smoke on {one.machine_name} ({key * 4})" for key in ("ab", "cd")
@@ -99,7 +99,7 @@ def test_of_two_runs_no_interval_is_shown() -> None:
 
 
 def test_a_time_that_is_none_does_not_stop_it() -> None:
-    one = dataclasses.replace(measurement_of(made.real("smoke")), started_at="yesterday")
+    one = replace(measurement_of(made.real("smoke")), started_at="yesterday")
     report = build_report([Run(measurement=one)], title="t", made_at=made.BEGAN, lcpp_version="0")
     assert report.runs[0].started == datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 
@@ -121,7 +121,7 @@ def test_files_are_read_and_their_want_is_told(tmp_path: Path) -> None:
     leads.write_text(outside.model_dump_json())
     one = measurement_of(result)
     paths = (whole, bad, tmp_path / "gone.json", leads)
-    runs = collect([*(dataclasses.replace(one, path=str(path)) for path in paths), dataclasses.replace(one, path=None)])
+    runs = collect([*(replace(one, path=str(path)) for path in paths), replace(one, path=None)])
     assert runs[0].result == result
     assert runs[0].folder == tmp_path / result.ran.process.transcript
     assert [run.result is None for run in runs] == [False, True, True, False, True]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from orchestrator.result.measurement import Measurement
+from orchestrator.values import replace
 
 SETTINGS = {
     "engine.ref": "b3642",

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
+from msgspec import to_builtins
 
 from orchestrator.cli.call import Call
 from orchestrator.cli.options import json_option, set_option
@@ -74,7 +75,6 @@ def _estimated(call: Call, path: Path, overrides: tuple[str, ...]) -> Estimated:
 
 
 def _json(estimated: Estimated) -> str:
-    import dataclasses
 
     verdict = estimated.check.fit
     available = verdict.available
@@ -85,9 +85,9 @@ def _json(estimated: Estimated) -> str:
         "note": estimated.note,
         "needed_bytes": verdict.estimate.needed_bytes,
         "usable_bytes": available.usable_bytes,
-        "estimate": dataclasses.asdict(verdict.estimate) | {"loader_bytes": verdict.estimate.loader_bytes},
-        "available": dataclasses.asdict(available),
-        "options": [dataclasses.asdict(option) for option in verdict.options],
+        "estimate": to_builtins(verdict.estimate) | {"loader_bytes": verdict.estimate.loader_bytes},
+        "available": to_builtins(available),
+        "options": [to_builtins(option) for option in verdict.options],
     }
     return json_text(document)
 
@@ -106,11 +106,10 @@ def _past_estimates(folder: Path) -> PastEstimates:
 
 
 def _past_json(past: PastEstimates) -> str:
-    import dataclasses
 
     document = {
         "lcpp_model_fit_history": 1,
-        "parts": [dataclasses.asdict(part) for part in past.parts],
+        "parts": [to_builtins(part) for part in past.parts],
         "runs": [
             {"id": run.id, "model": run.model, "build": run.build, "program": run.program}
             | {"memory": run.memory.model_dump(mode="json")}

@@ -10,7 +10,6 @@ import os
 import shutil
 import time
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import orchestrator
@@ -30,6 +29,7 @@ from orchestrator.programs.all_programs import PROGRAMS
 from orchestrator.progress import Progress
 from orchestrator.recipe.schema.recipe import EngineSpec, Program
 from orchestrator.toolchain import Compilers
+from orchestrator.values import Value
 from orchestrator.workspace import Workspace, disk_errors, lock, staged
 
 LOG = "build.log"
@@ -39,8 +39,7 @@ MARKER = "building"
 _WAY_OF_BUILDING = 1
 
 
-@dataclass(frozen=True, kw_only=True)
-class Engine:
+class Engine(Value):
     """A finished build. `key` names it in `lcpp engine`; `reused`: nothing had to be built."""
 
     directory: Path

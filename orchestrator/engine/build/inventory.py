@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Collection
-from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.engine.build import manifest
@@ -14,11 +13,11 @@ from orchestrator.engine.build.manifest import Manifest
 from orchestrator.engine.source import checkout as checkouts
 from orchestrator.errors import UsageError, WorkspaceError
 from orchestrator.progress import Progress
+from orchestrator.values import Value
 from orchestrator.workspace import Workspace, disk_errors, lock
 
 
-@dataclass(frozen=True, kw_only=True)
-class BuildEntry:
+class BuildEntry(Value):
     """One folder under `builds`. `manifest` is None when the build is not finished."""
 
     key: str
@@ -27,8 +26,7 @@ class BuildEntry:
     size_bytes: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class CheckoutEntry:
+class CheckoutEntry(Value):
     """One folder under `checkouts`; commit and number are None for a copied directory."""
 
     name: str

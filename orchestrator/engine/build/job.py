@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestrator import process
@@ -13,13 +12,13 @@ from orchestrator.engine.build.diagnosis import explain
 from orchestrator.progress import Progress
 from orchestrator.recipe.schema.recipe import OptionValue
 from orchestrator.toolchain import Compilers
+from orchestrator.values import Struct, Value, field
 
 _ERROR = re.compile(r"(?i)\berror\b|undefined reference|No rule to make|\*\*\*|Killed|No space left|FAILED:")
 _KEPT_LINES = 400
 
 
-@dataclass(frozen=True, kw_only=True)
-class Job:
+class Job(Value):
     """One build: `targets` (upstream's file names) of the sources in `tree`, where building may write."""
 
     tree: Path
@@ -51,8 +50,7 @@ class Job:
             raise explain(argv, returncode, seen.lines(), self.log)
 
 
-@dataclass(kw_only=True)
-class Seen:
+class Seen(Struct, kw_only=True):
     """The part of a build's output that tells why it failed: the first error-like lines, and the last lines."""
 
     first: list[str] = field(default_factory=list)
@@ -69,8 +67,7 @@ class Seen:
         return [*self.first, *(line for line in self.last if line not in self.first)]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Built:
+class Built(Value):
     """What came of a job: the commands that ran, the file of each target, shared libraries, and what to tell."""
 
     commands: tuple[tuple[str, ...], ...]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -12,6 +11,7 @@ from orchestrator.engine.build.job import Built, Job
 from orchestrator.engine.build.manifest import BuildSystem
 from orchestrator.errors import BuildError
 from orchestrator.recipe.schema.recipe import EngineSpec, OptionValue
+from orchestrator.values import Value
 
 
 class System(Protocol):
@@ -30,8 +30,7 @@ class System(Protocol):
 SYSTEMS: Mapping[BuildSystem, System] = {"make": make, "cmake": cmake}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Choice:
+class Choice(Value):
     """The build system that was chosen, and what to tell the user of it."""
 
     name: BuildSystem

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 from orchestrator import package_index
@@ -21,6 +20,7 @@ from orchestrator.engine.source.upstream import Vendored
 from orchestrator.errors import PackageIndexError, SourceError
 from orchestrator.progress import Progress
 from orchestrator.recipe.schema.recipe import EngineSpec
+from orchestrator.values import replace
 from orchestrator.workspace import Workspace, disk_errors, lock
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from msgspec import to_builtins
+
+from orchestrator.values import Value, replace
 from orchestrator.workspace import Workspace, write_atomic
 
 Source = Literal["git", "package", "path"]
@@ -14,8 +16,7 @@ _FACTS = ".git/lcpp.json"
 _REFERENCES = "references.json"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Checkout:
+class Checkout(Value):
     """The files of one llama.cpp, at a commit or as a directory was found.
 
     `commit` is None only for a directory that git does not know; `commit_date` is ISO 8601; `ref` is what was asked
@@ -34,8 +35,7 @@ class Checkout:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Facts:
+class Facts(Value):
     """What is written beside a checkout of a commit."""
 
     commit: str
@@ -48,7 +48,7 @@ class Facts:
 
 def write_facts(checkout: Path, facts: Facts) -> None:
     """Keep the facts inside the checkout's git folder, where neither git nor a build looks."""
-    write_atomic(checkout / _FACTS, json.dumps(asdict(facts), indent=1))
+    write_atomic(checkout / _FACTS, json.dumps(to_builtins(facts), indent=1))
 
 
 def read_facts(checkout: Path) -> Facts | None:
@@ -82,8 +82,7 @@ def find(workspace: Workspace, commit: str, *, ref: str, build_number: int | Non
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Reference:
+class Reference(Value):
     """What a ref named when its remote was last asked. `moving`: a branch, so it is asked again next time."""
 
     commit: str
@@ -112,5 +111,5 @@ def recall(workspace: Workspace, remote: str, ref: str) -> Reference | None:
 def remember(workspace: Workspace, remote: str, ref: str, reference: Reference) -> None:
     """Keep what `ref` names. Call it with the repository's lock held: it rewrites one shared file."""
     kept = _references(workspace)
-    kept.setdefault(remote, {})[ref] = asdict(reference)
+    kept.setdefault(remote, {})[ref] = to_builtins(reference)
     write_atomic(workspace.vendor / _REFERENCES, json.dumps(kept, indent=1, sort_keys=True))

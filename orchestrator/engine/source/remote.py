@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from orchestrator.errors import SourceError
+from orchestrator.values import Value
 
 _SCHEMES = ("https", "http", "ssh", "git", "file")
 _TRANSPORT = re.compile(r"[A-Za-z0-9+.-]*::")
 _SCP_LIKE = re.compile(r"(?:[A-Za-z0-9_.-]+@)?[A-Za-z0-9_\[][A-Za-z0-9_.:\[\]-]*:[^:]")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Remote:
+class Remote(Value):
     """A checked remote: `url` for git, `shown` for people and records (no password in it)."""
 
     url: str

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from orchestrator.engine.source import upstream
 from orchestrator.engine.source.checkout import recall
 from orchestrator.recipe.schema.recipe import DEFAULT_REMOTE
+from orchestrator.values import Value
 from orchestrator.workspace import Workspace
 
 
-@dataclass(frozen=True, kw_only=True)
-class Resolution:
+class Resolution(Value):
     """The commit that a ref names, its build number when that is known, and what to tell the user."""
 
     commit: str

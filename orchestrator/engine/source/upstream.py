@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
 
 from orchestrator.eras.since import FIRST_BUILD
+from orchestrator.values import Value
 
 FULL_COMMIT = re.compile(r"[0-9a-f]{40}")
 SHORT_COMMIT = re.compile(r"[0-9a-f]{7,39}")
 BUILD_TAG = re.compile(r"b(\d{1,6})")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Vendored:
+class Vendored(Value):
     """One source distribution of llama-cpp-python and the llama.cpp commit inside."""
 
     version: str

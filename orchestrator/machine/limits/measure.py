@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from statistics import median
 from typing import Protocol
 
@@ -19,6 +18,7 @@ from orchestrator.machine.limits.stored import MachineLimits, Rate, ThreadLimits
 from orchestrator.machine.memory import available
 from orchestrator.progress import Progress
 from orchestrator.text.numbers import MIB, mib
+from orchestrator.values import Value
 from orchestrator.workspace import Workspace
 
 # What is read must be far larger than the cache, and may take only so much of the memory that is free.
@@ -41,8 +41,7 @@ class Watch(Protocol):
         """What other processes did between two readings that disturbs so many threads; None: nothing."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class ProbeEffort:
+class ProbeEffort(Value):
     """How long to measure: for each number of threads, five kernels times `n_passes` times `pass_ms`; again up to
     `n_tries` times when something disturbed it."""
 

@@ -12,7 +12,6 @@ import math
 import re
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestrator import process, toolchain
@@ -20,6 +19,7 @@ from orchestrator.errors import ToolchainError
 from orchestrator.machine import cpu
 from orchestrator.progress import Progress
 from orchestrator.toolchain import Compiler
+from orchestrator.values import Value, field
 from orchestrator.workspace import Workspace, lock, staged
 
 SOURCE = Path(__file__).with_name("probe.c")
@@ -32,8 +32,7 @@ _LINE = re.compile(r"([a-z0-9_.]{1,32}) ([0-9.e+]{1,24}) ([0-9.]{1,12})", re.ASC
 _KIND = re.compile(r"(kind|not) (int8|f32) ([\w -]{1,32})", re.ASCII)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Probe:
+class Probe(Value):
     """The compiled program, and the compiler and flags that made it."""
 
     path: Path
@@ -41,8 +40,7 @@ class Probe:
     flags: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Pass:
+class Pass(Value, kw_only=False):
     """One pass of one kernel. `rate`: bytes or multiply-adds a second, over all threads; `cpu_share`: the share of its
     time that the threads really ran."""
 
@@ -50,8 +48,7 @@ class Pass:
     cpu_share: float
 
 
-@dataclass(frozen=True, kw_only=True)
-class ProbeOutput:
+class ProbeOutput(Value):
     """What one call printed: passes by kernel (`read.…`, `f32`, `int8`), what `f32` and `int8` were made of, and what
     the CPU has for `int8` that this program does not measure."""
 

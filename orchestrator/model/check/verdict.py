@@ -5,10 +5,10 @@ Reading four gigabytes takes long, so a file is judged once, and the verdict is 
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import to_builtins
 
 from orchestrator.errors import ModelError
 from orchestrator.model.check import facts_cache
@@ -17,11 +17,11 @@ from orchestrator.model.gguf.header import read_header
 from orchestrator.model.gguf.soundness import check_sound
 from orchestrator.model.gguf.summary import HeaderSummary, summarise
 from orchestrator.progress import Progress
+from orchestrator.values import Value
 from orchestrator.workspace import Workspace
 
 
-@dataclass(frozen=True, kw_only=True)
-class Verdict:
+class Verdict(Value):
     """A file that was found to be a whole GGUF."""
 
     sha256: str
@@ -56,7 +56,7 @@ def judge(path: Path, workspace: Workspace, progress: Progress, *, sha256: str |
             hint="wait until the program that writes it is done, then run the same command again",
         )
     verdict = Verdict(sha256=sha256, size_bytes=source.size_bytes, header=summary)
-    facts_cache.save("verdicts", before, dataclasses.asdict(verdict), workspace)
+    facts_cache.save("verdicts", before, to_builtins(verdict), workspace)
     return verdict
 
 

@@ -18,10 +18,10 @@ import random
 import struct
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from statistics import NormalDist
 
 from orchestrator.errors import ModelError
+from orchestrator.values import Value
 
 POOL_BYTES = 2 * 1024 * 1024
 _MAX_POOLS = 12
@@ -38,8 +38,7 @@ _QUANTILES = tuple(
 _Fields = Callable[[float], "list[_Field]"]
 
 
-@dataclass(frozen=True)
-class _Field:
+class _Field(Value, kw_only=False):
     """The byte at `offset` of a block: the one of `values` that a random number chooses.
 
     There are as many as `_QUANTILES`; or 256, and the number is the random byte that was there. Fields with the same
@@ -51,8 +50,7 @@ class _Field:
     draw: int
 
 
-@dataclass(frozen=True)
-class _Layout:
+class _Layout(Value, kw_only=False):
     """A block of `n_bytes`; `fields` gives what is not random in it for a root mean square of its weights."""
 
     n_bytes: int

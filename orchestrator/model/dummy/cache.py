@@ -8,7 +8,6 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.errors import ModelError, UsageError
@@ -16,6 +15,7 @@ from orchestrator.model.dummy.plan import Plan
 from orchestrator.model.dummy.write import write
 from orchestrator.progress import Progress
 from orchestrator.text.numbers import GIB, gib
+from orchestrator.values import Value
 from orchestrator.workspace import Workspace, disk_errors, lock, staged
 
 DEFAULT_LIMIT_BYTES = 16 * GIB
@@ -24,8 +24,7 @@ _SPARE_BYTES = GIB // 4
 _KEY_CHARS = 16
 
 
-@dataclass(frozen=True, kw_only=True)
-class Kept:
+class Kept(Value):
     """A dummy in the cache; `used_at` is when it was last asked for, in seconds since 1970."""
 
     path: Path
@@ -33,8 +32,7 @@ class Kept:
     used_at: float
 
 
-@dataclass(frozen=True, kw_only=True)
-class Written:
+class Written(Value):
     """A dummy on the disk. `sha256` is known when it was written just now."""
 
     path: Path

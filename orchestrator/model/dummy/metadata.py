@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 from orchestrator.errors import ModelError
+from orchestrator.values import Value
 
 UINT32, INT32, FLOAT32, BOOL, STRING, ARRAY = 4, 5, 6, 7, 8, 9
 _SCALAR_BYTES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
 _U32 = struct.Struct("<I")
 
 
-@dataclass(frozen=True)
-class Pair:
+class Pair(Value, kw_only=False):
     """One key with its value: `kind` is the number of the value's type, `raw` the value's bytes behind it."""
 
     key: str
@@ -22,8 +21,7 @@ class Pair:
     raw: bytes
 
 
-@dataclass(frozen=True)
-class Coding:
+class Coding(Value, kw_only=False):
     """How a version of GGUF writes counts and lengths: the first one in 32 bits, the others in 64."""
 
     version: int

@@ -7,9 +7,9 @@ here), without an importance matrix.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from orchestrator.errors import UsageError
+from orchestrator.values import Value
 
 # The type that most tensors get, and the number in `general.file_type`.
 MIXES = {
@@ -37,8 +37,7 @@ MIXES = {
 _FALLBACKS = {"Q2_K": "IQ4_NL", "Q3_K": "IQ4_NL", "IQ4_XS": "IQ4_NL", "Q4_K": "Q5_0", "Q5_K": "Q5_1", "Q6_K": "Q8_0"}
 
 
-@dataclass(frozen=True, kw_only=True)
-class MixFacts:
+class MixFacts(Value):
     """What the rules ask about a model. `n_gqa`: query heads for each key head; `n_expert` is 0 without experts."""
 
     n_layer: int

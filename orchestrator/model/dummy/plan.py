@@ -6,7 +6,6 @@ import hashlib
 import re
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 
 from orchestrator.errors import ModelError
@@ -16,6 +15,7 @@ from orchestrator.model.dummy.metadata import ARRAY, INT32, STRING, Coding, Pair
 from orchestrator.model.gguf.byte_source import Source
 from orchestrator.model.gguf.header import DEFAULT_ALIGNMENT, Header, read_header
 from orchestrator.model.gguf.types import tensor_types
+from orchestrator.values import Value
 
 # Change it when the same plan is filled with other bytes: older dummies are then made anew.
 _FORMAT = 1
@@ -29,8 +29,7 @@ _TOKENS, _TOKEN_TYPES = "tokenizer.ggml.tokens", "tokenizer.ggml.token_type"
 _SPECIAL_ID = re.compile(r"tokenizer\.ggml\.[a-z0-9_]+_token_id$")
 
 
-@dataclass(frozen=True, kw_only=True)
-class PlannedTensor:
+class PlannedTensor(Value):
     """A tensor to write; `shape` is in ggml's order, `offset` counts from the beginning of the data."""
 
     name: str
@@ -40,8 +39,7 @@ class PlannedTensor:
     offset: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class Plan:
+class Plan(Value, dict=True):
     """A dummy to be written.
 
     name: the file's name without `-dummy.gguf`.
@@ -53,9 +51,9 @@ class Plan:
     origin: str
     version: int
     alignment: int
-    pairs: tuple[Pair, ...] = field(repr=False)
-    tensors: tuple[PlannedTensor, ...] = field(repr=False)
-    silent_tokens: tuple[int, ...] = field(repr=False)
+    pairs: tuple[Pair, ...]
+    tensors: tuple[PlannedTensor, ...]
+    silent_tokens: tuple[int, ...]
 
     @cached_property
     def head(self) -> bytes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestrator.errors import UsageError
@@ -13,6 +12,7 @@ from orchestrator.model.dummy.mix import MIXES, MixFacts, check_mix, tensor_type
 from orchestrator.model.dummy.plan import Plan, make_plan
 from orchestrator.model.dummy.vocabulary import VocabularySpec, find_vocabulary, read_vocabulary
 from orchestrator.recipe.document.suggest import did_you_mean
+from orchestrator.values import Value
 from orchestrator.workspace import Workspace
 
 _CODING = Coding(3)
@@ -43,8 +43,7 @@ _GEMMA_TEMPLATE = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Preset:
+class Preset(Value):
     """A model's shape.
 
     mix: the quantization that it is made in unless another one is asked for.
@@ -69,17 +68,17 @@ class Preset:
     rope_base: float
     epsilon: float
     vocabulary: VocabularySpec
-    tokenizer: tuple[Pair, ...] = field(repr=False)
-    template: str = field(repr=False)
+    tokenizer: tuple[Pair, ...]
+    template: str
     head_dim: int | None = None
     tied: bool = False
     n_expert: int = 0
     n_expert_used: int = 0
     n_ff_expert: int | None = None
     sliding_window: int | None = None
-    before: tuple[Pair, ...] = field(default=(), repr=False)
-    shape_keys: tuple[Pair, ...] = field(default=(), repr=False)
-    after: tuple[Pair, ...] = field(default=(), repr=False)
+    before: tuple[Pair, ...] = ()
+    shape_keys: tuple[Pair, ...] = ()
+    after: tuple[Pair, ...] = ()
     rope_factors: bool = False
     head_norms: bool = False
     post_norms: bool = False

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestrator.errors import ModelError
 from orchestrator.model.dummy.metadata import FLOAT32, INT32, STRING, Coding, Pair, read_pairs
 from orchestrator.model.gguf.byte_source import FileSource
 from orchestrator.model.gguf.header import read_header
+from orchestrator.values import Value
 from orchestrator.workspace import Workspace
 
 _CONTROL, _UNUSED = 3, 5
@@ -18,8 +18,7 @@ _MAX_BYTES = 64 * 1024 * 1024
 _PREFIX = "tokenizer.ggml."
 
 
-@dataclass(frozen=True, kw_only=True)
-class VocabularySpec:
+class VocabularySpec(Value):
     """Which tokenizer a preset has.
 
     files: names in llama.cpp's folder `models`, the best one first (they were renamed in 2024).
@@ -30,7 +29,7 @@ class VocabularySpec:
 
     files: tuple[str, ...]
     n_vocab: int
-    control: tuple[str, ...] = field(default=())
+    control: tuple[str, ...] = ()
     filler: str = "[PAD{}]"
 
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 import struct
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NoReturn
 
@@ -21,6 +20,7 @@ from orchestrator.errors import ModelError
 from orchestrator.model.gguf.byte_source import Source
 from orchestrator.model.gguf.not_gguf import explain_not_gguf
 from orchestrator.model.gguf.types import TensorType, tensor_types
+from orchestrator.values import Value
 
 Scalar = str | int | float | bool
 
@@ -67,8 +67,7 @@ _U32 = struct.Struct("<I")
 _U64 = struct.Struct("<Q")
 
 
-@dataclass(frozen=True, kw_only=True)
-class ArrayInfo:
+class ArrayInfo(Value):
     """An array of the header: what it holds and where it lies; its values only when there are few."""
 
     element_type: str
@@ -78,11 +77,10 @@ class ArrayInfo:
     values: tuple[Scalar, ...] | None
 
 
-Value = Scalar | ArrayInfo
+MetadataValue = Scalar | ArrayInfo
 
 
-@dataclass(frozen=True, kw_only=True)
-class Tensor:
+class Tensor(Value):
     """One tensor. `shape` is in ggml's order (fastest first); `offset` counts from the file's beginning."""
 
     name: str
@@ -93,12 +91,11 @@ class Tensor:
     n_elements: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class Header:
+class Header(Value):
     """The header of one GGUF file. `end_of_data` is the byte after the last tensor."""
 
     version: int
-    kv: Mapping[str, Value]
+    kv: Mapping[str, MetadataValue]
     tensors: tuple[Tensor, ...]
     alignment: int
     data_offset: int
@@ -181,7 +178,7 @@ class _Reader:
         self._read_magic()
         n_tensors = self._count("tensors", MAX_TENSORS, self._length.size + 16)
         n_kv = self._count("key-value pairs", MAX_KEYS, self._length.size + 5)
-        kv: dict[str, Value] = {}
+        kv: dict[str, MetadataValue] = {}
         for _ in range(n_kv):
             at = self._position
             key = self._name("a key", MAX_KEY_BYTES)
@@ -229,7 +226,7 @@ class _Reader:
             self._fail(f"the header says that there are {count} {of_what}; the file is too short for them", at)
         return count
 
-    def _value(self, key: str) -> Value:
+    def _value(self, key: str) -> MetadataValue:
         at = self._position
         (kind,) = _U32.unpack(self._take(4, f"the type of {key!r}"))
         if kind == _STRING:
@@ -290,7 +287,7 @@ class _Reader:
             values=values,
         )
 
-    def _alignment(self, kv: Mapping[str, Value]) -> int:
+    def _alignment(self, kv: Mapping[str, MetadataValue]) -> int:
         value = kv.get("general.alignment", DEFAULT_ALIGNMENT)
         sane = isinstance(value, int) and not isinstance(value, bool) and 0 < value <= MAX_ALIGNMENT
         if not isinstance(value, int) or not sane or value & (value - 1):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 
 from orchestrator.model.gguf.byte_source import Source
 from orchestrator.model.gguf.header import ArrayInfo, Header, Scalar, read_elements
 from orchestrator.model.gguf.types import file_type_name
+from orchestrator.values import Value, replace
 
 # Longer texts (templates, licences) are no facts to compare or to show.
 _MAX_METADATA_CHARS = 4096
@@ -22,8 +22,7 @@ _BOS_PRE_TOKENIZERS = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class HeaderSummary:
+class HeaderSummary(Value):
     """The header of a model in short; of a split model, of all parts together.
 
     `metadata` has every single value (no arrays, no text above 4096 characters). `add_bos` says whether llama.cpp

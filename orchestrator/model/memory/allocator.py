@@ -8,7 +8,8 @@ compute buffer. The same steps are taken here, so the size comes out the same, n
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+
+from orchestrator.values import Struct, Value, field
 
 F32, F16, I32, I64 = 4, 2, 4, 8
 
@@ -17,8 +18,7 @@ _ENDLESS = 1 << 62
 _PAGE = 4096
 
 
-@dataclass(eq=False, slots=True)
-class Tensor:
+class Tensor(Struct, eq=False):
     """A tensor of a graph: its extents (ggml's order, fastest first), and what it is made of.
 
     layout: what must be equal for one tensor to be written over another: element size, extents, strides.
@@ -115,24 +115,21 @@ class Graph:
         return Tensor((0,), 0, (*sources, EXTERNAL), external=True)
 
 
-@dataclass(slots=True)
-class _State:
+class _State(Struct):
     children: int = 0
     views: int = 0
     offset: int = 0
     allocated: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Value, kw_only=False):
     """Where the tensors of a graph lie: `places` in the order of the leaves and then the nodes; None: no place."""
 
     n_bytes: int
     places: tuple[int | None, ...]
 
 
-@dataclass(slots=True)
-class _Space:
+class _Space(Struct):
     """Free blocks of one endless buffer, by offset."""
 
     free: list[list[int]] = field(default_factory=lambda: [[0, _ENDLESS]])

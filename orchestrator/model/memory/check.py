@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchestrator.machine import cpu
@@ -18,14 +17,14 @@ from orchestrator.model.source.open_model import open_model
 from orchestrator.programs.plan.kinds import RunPlan
 from orchestrator.progress import Progress
 from orchestrator.recipe.schema.recipe import ModelSpec, OptionValue
+from orchestrator.values import Value, replace
 from orchestrator.workspace import Workspace
 
 # Build options that keep the CPU backend from rearranging weights.
 _REPACK_OPTIONS = ("GGML_CPU_REPACK", "GGML_CPU_AARCH64")
 
 
-@dataclass(frozen=True, kw_only=True)
-class MemoryCheck:
+class MemoryCheck(Value):
     """What was judged, and how. `ran` gives the estimate of the run as it really was."""
 
     shape: Shape

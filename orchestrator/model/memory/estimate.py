@@ -7,13 +7,13 @@ Weights and KV cache follow from the header's numbers; the compute buffer from t
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, replace
 
 from orchestrator.model.gguf.types import tensor_types
 from orchestrator.model.memory.allocator import plan, touched_bytes
 from orchestrator.model.memory.graph import Batch, build
 from orchestrator.model.memory.settings import MemorySettings
 from orchestrator.model.memory.shape import Layer, Shape
+from orchestrator.values import Value, replace
 
 # Beside its buffers a program has itself and its libraries, the tables of the vocabulary and of its merges, and for
 # each cell of the KV cache its position and sequences. Measured with llama-cli b3642 and llama-completion of August
@@ -26,8 +26,7 @@ _CELL_BYTES = 64
 _QUICK_LAYERS = 12
 
 
-@dataclass(frozen=True, kw_only=True)
-class Estimate:
+class Estimate(Value):
     """Memory of one run, in bytes.
 
     The parts are what the loader prints as the sizes of its buffers. What is reserved and not used costs nothing, so

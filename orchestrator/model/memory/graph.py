@@ -6,15 +6,13 @@ follows `build_llama` and its kin in llama.cpp's source; what changed over time 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from orchestrator.eras.memory import GraphEra
 from orchestrator.model.memory.allocator import EXTERNAL, F16, F32, I32, I64, Graph, Tensor
 from orchestrator.model.memory.shape import Layer, Shape
+from orchestrator.values import Value
 
 
-@dataclass(frozen=True, kw_only=True)
-class Batch:
+class Batch(Value):
     """What one batch is: tokens, how many of them want logits, and how many cells of the KV cache it looks at."""
 
     n_tokens: int

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from orchestrator.eras.memory import MemoryEra, memory_era
 from orchestrator.programs.plan.kinds import RunPlan
+from orchestrator.values import Value
 
 
-@dataclass(frozen=True, kw_only=True)
-class MemorySettings:
+class MemorySettings(Value):
     """What a run asks of its memory.
 
     n_ctx: tokens of context, before the build's own rounding; None: what the model was trained for.

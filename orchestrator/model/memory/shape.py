@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
 
 from orchestrator.errors import ModelError
 from orchestrator.model.gguf.header import Header
+from orchestrator.values import Value
 
 # llama.cpp's own limit (LLAMA_MAX_LAYERS), one for all other numbers of a header, and one for the experts that are used
 # in all layers together, as each is a part of the graph.
@@ -60,8 +60,7 @@ class Weight(NamedTuple):
     looked_up: bool
 
 
-@dataclass(frozen=True, kw_only=True)
-class Layer:
+class Layer(Value):
     """One layer. `tensors` has the shapes of its tensors by their names without `blk.N.`; head sizes in elements.
 
     window: how many tokens it looks back; None: all.
@@ -87,8 +86,7 @@ class Layer:
         return self.head_v * self.n_head_kv
 
 
-@dataclass(frozen=True, kw_only=True)
-class Shape:
+class Shape(Value):
     """All of a model that its memory depends on.
 
     n_ctx_train: the context it was trained for, in tokens; None: not said.

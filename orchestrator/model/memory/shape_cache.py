@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import fields
 from types import MappingProxyType
 from typing import Any
+
+from msgspec.structs import asdict
 
 from orchestrator.errors import WorkspaceError
 from orchestrator.model.check import facts_cache
@@ -28,8 +29,8 @@ def load_shape(files: Sequence[facts_cache.Identity], workspace: Workspace) -> S
 
 def save_shape(shape: Shape, files: Sequence[facts_cache.Identity], workspace: Workspace) -> None:
     """Keep it, where the disk lets us; `files` as they were before they were read."""
-    plain = {field.name: getattr(shape, field.name) for field in fields(shape)}
-    plain["layers"] = [{**vars(layer), "tensors": dict(layer.tensors)} for layer in shape.layers]
+    plain = asdict(shape)
+    plain["layers"] = [{**asdict(layer), "tensors": dict(layer.tensors)} for layer in shape.layers]
     with contextlib.suppress(WorkspaceError):
         facts_cache.save("shapes", files, plain, workspace)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from typing import Literal
 
 from orchestrator.errors import LcppError
@@ -12,6 +11,7 @@ from orchestrator.model.memory.estimate import Estimate, estimate
 from orchestrator.model.memory.settings import MemorySettings
 from orchestrator.model.memory.shape import Shape
 from orchestrator.text.numbers import MIB, mib
+from orchestrator.values import Value, replace
 
 State = Literal["fits", "tight", "does not fit"]
 
@@ -38,8 +38,7 @@ class FitError(LcppError):
     """The run needs more memory than there is."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Option:
+class Option(Value):
     """A change that would fit: the setting as one writes it in a recipe, and what the run needs then.
 
     value: the setting's value; None: it is no setting of the recipe (another file).
@@ -55,8 +54,7 @@ class Option:
         return f"{said} (needs {mib(self.needed_bytes)} MiB)"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Fit:
+class Fit(Value):
     """The verdict on a run: what it needs, what there is, and what would fit if it does not (best first)."""
 
     state: State

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from orchestrator.model.memory.estimate import row_bytes, settled, window_cells
 from orchestrator.model.memory.settings import MemorySettings
 from orchestrator.model.memory.shape import Layer, Shape, Weight
+from orchestrator.values import Value
 
 # What is multiplied: blocks of small integers, or floats (attention, too).
 Arithmetic = Literal["int8", "f32", "f16", "bf16"]
@@ -36,8 +36,7 @@ class Span(NamedTuple):
     n: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class Work:
+class Work(Value):
     """Of one token, as a mean over the tokens of some spans.
 
     weights_bytes: read for it; a batch of several reads them once for all.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.errors import ModelError
@@ -11,11 +10,11 @@ from orchestrator.model.gguf.summary import HeaderSummary, merge
 from orchestrator.model.source.model_files import Located, Part
 from orchestrator.progress import Progress
 from orchestrator.recipe.schema.recipe import HubModel, ModelSpec, PackageModel
+from orchestrator.values import Value
 from orchestrator.workspace import Workspace
 
 
-@dataclass(frozen=True, kw_only=True)
-class Model:
+class Model(Value):
     """A model on this disk that was found to be whole.
 
     `path` is the first part, which llama.cpp is given; `sha256` is the first part's; `size_bytes` and `header` are of

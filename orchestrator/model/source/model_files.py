@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.values import Value
 
-@dataclass(frozen=True, kw_only=True)
-class Part:
+
+class Part(Value):
     """A file of a model that is on this disk. `sha256` is set when it was computed just now, on the way here.
 
     `promised_sha256` is what the source itself says the file's hash is.
@@ -18,8 +18,7 @@ class Part:
     promised_sha256: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Located:
+class Located(Value):
     """A model that is on this disk; its content is not judged yet.
 
     `origin` is a text for people, `revision` the hub's commit, `fetch_again` tells how to replace a wrong file.

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.errors import ModelError
@@ -16,11 +15,11 @@ from orchestrator.model.gguf.header import Header, read_header
 from orchestrator.model.source.split import part_names
 from orchestrator.progress import Progress
 from orchestrator.recipe.schema.recipe import HubModel, ModelSpec, PackageModel
+from orchestrator.values import Value
 from orchestrator.workspace import Workspace
 
 
-@dataclass(frozen=True, kw_only=True)
-class OpenPart:
+class OpenPart(Value):
     """One file of a model. `promised_sha256` is what the hub says of it; `path` is set when it is on this disk."""
 
     name: str
@@ -29,8 +28,7 @@ class OpenPart:
     promised_sha256: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Opened:
+class Opened(Value):
     """A model to read from: all its parts, in order. `origin` is for people, `revision` the hub's commit."""
 
     source: str

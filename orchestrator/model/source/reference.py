@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -12,6 +11,7 @@ from pydantic import ValidationError
 from orchestrator.errors import UsageError
 from orchestrator.recipe.schema.recipe import HubModel, ModelSpec, PackageModel, PathModel
 from orchestrator.text.visible import shortened
+from orchestrator.values import Value
 
 if TYPE_CHECKING:
     from orchestrator.recipe.loaded import LoadedRecipe
@@ -25,8 +25,7 @@ _SHOWN = 200
 _T = TypeVar("_T", HubModel, PackageModel, PathModel)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Reference:
+class Reference(Value):
     """What a MODEL argument names: the spec, the folder that a relative path in it counts from, and the recipe that
     it was taken from, if it was."""
 
@@ -35,8 +34,7 @@ class Reference:
     recipe: LoadedRecipe | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class RepoReference:
+class RepoReference(Value):
     """A repository of the hub at a revision."""
 
     repo: str

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from orchestrator.errors import ModelError
+from orchestrator.values import Value
 
 _PART = re.compile(r"^(?P<stem>.+)-(?P<number>[0-9]{5})-of-(?P<count>[0-9]{5})\.gguf$", re.DOTALL)
 
 
-@dataclass(frozen=True)
-class SplitName:
+class SplitName(Value, kw_only=False):
     """What the name of a part says: `stem` is the model's, `number` counts from 1."""
 
     stem: str

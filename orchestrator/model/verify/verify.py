@@ -7,7 +7,6 @@ A file is read whole: its structure from the header, its content by its hash. Wh
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -23,6 +22,7 @@ from orchestrator.model.source.split import part_names, split_name
 from orchestrator.piece import Piece
 from orchestrator.progress import Progress
 from orchestrator.recipe.schema.recipe import HubModel, ModelSpec, PackageModel, PathModel
+from orchestrator.values import Value
 from orchestrator.workspace import Workspace
 
 _CHUNK_BYTES = 4 * 1024 * 1024
@@ -55,8 +55,7 @@ class Verification(Piece):
     unfinished: Annotated[tuple[str, ...], Field(description="Downloads that were not finished; they can go on.")]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Target:
+class Target(Value):
     """A file to check. `path` may lead nowhere; `fetch` brings it again (None: it is the user's own file)."""
 
     path: Path

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
 from orchestrator.eras.dialect import Dialect
 from orchestrator.parse.layout import Layout
 from orchestrator.programs import defaults
@@ -14,10 +12,10 @@ from orchestrator.programs.spelling import Argument, own
 from orchestrator.programs.talk import Talk
 from orchestrator.recipe.schema.recipe import Program as ProgramName
 from orchestrator.recipe.schema.recipe import RunSpec
+from orchestrator.values import Value, replace
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Plan:
+class _Plan(Value):
     """One program, and what the recipe wants of it.
 
     run: the recipe's `run`.
@@ -48,7 +46,6 @@ class _Plan:
         return self.program.loses_output(self.build)
 
 
-@dataclass(frozen=True, kw_only=True)
 class OneShot(_Plan):
     """One call of the program: a prompt and its answer, or a measurement.
 
@@ -80,7 +77,6 @@ class OneShot(_Plan):
         return self.program.demand(self.run, len(self.prompt.encode()), self.build)
 
 
-@dataclass(frozen=True, kw_only=True)
 class SessionPlan(_Plan):
     """Several prompts, asked of one program that keeps its model loaded."""
 

@@ -12,7 +12,7 @@ from orchestrator.programs.defaults import is_chat, which
 from orchestrator.programs.plan.kinds import OneShot, RunPlan, SessionPlan
 from orchestrator.programs.plan.session_rules import check_session
 from orchestrator.programs.protocol import Program
-from orchestrator.programs.spelling import Value
+from orchestrator.programs.spelling import SettingValue
 from orchestrator.recipe.schema.recipe import RunSpec, Sampling
 
 _UNQUANTIZED = (None, "f32", "f16", "bf16")
@@ -98,7 +98,7 @@ def _check_sampling(program: Program, run: RunSpec, dialect: Dialect) -> None:
     )
 
 
-def _check_setting(program: Program, setting: str, value: Value, dialect: Dialect) -> None:
+def _check_setting(program: Program, setting: str, value: SettingValue, dialect: Dialect) -> None:
     if program.spell(setting, value, dialect.build) is not None:
         return
     # A value that is not taken, of a setting that is: say both.
@@ -140,5 +140,5 @@ def _check_quantized(program: Program, run: RunSpec, dialect: Dialect) -> None:
         )
 
 
-def _written(value: Value) -> str:
+def _written(value: SettingValue) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)

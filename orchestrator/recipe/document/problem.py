@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from orchestrator.errors import RecipeError
 from orchestrator.text.visible import quoted as quoted
+from orchestrator.values import Value
 
 _SHOWN = 50
 
 
-@dataclass(frozen=True, order=True)
-class Place:
+class Place(Value, kw_only=False, order=True):
     """Where a part of a recipe was written: a line of a file, or (line 0) an override on the command line."""
 
     source: str
@@ -27,8 +26,7 @@ class Place:
         return self.source if self.is_override else f"{self.source}:{self.line}:{self.column}"
 
 
-@dataclass(frozen=True, order=True)
-class Problem:
+class Problem(Value, kw_only=False, order=True):
     """One thing that is wrong.
 
     Args:

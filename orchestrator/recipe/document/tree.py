@@ -7,12 +7,12 @@ they cost anything. What an unquoted scalar means is left open: `0123` is text w
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import Protocol
 
 import yaml
 
 from orchestrator.recipe.document.problem import Malformed, Place, Problem, quoted
+from orchestrator.values import Struct, Value, field
 
 # Of the tree with aliases followed: an alias costs as much as what it stands for.
 MAX_NODES = 20_000
@@ -33,8 +33,7 @@ class _Mark(Protocol):
     def column(self) -> int: ...
 
 
-@dataclass(frozen=True)
-class Scalar:
+class Scalar(Value, kw_only=False):
     """A single value. `plain`: it was not quoted, so it can be a number, a truth value or nothing."""
 
     text: str
@@ -42,24 +41,21 @@ class Scalar:
     place: Place
 
 
-@dataclass(frozen=True)
-class Items:
+class Items(Value, kw_only=False):
     """A list."""
 
     items: tuple[Node, ...]
     place: Place
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(Value, kw_only=False):
     """A key's value and where the key stands."""
 
     place: Place
     value: Node
 
 
-@dataclass(frozen=True)
-class Table:
+class Table(Value, kw_only=False):
     """A mapping."""
 
     entries: dict[str, Entry]
@@ -69,8 +65,7 @@ class Table:
 Node = Scalar | Items | Table
 
 
-@dataclass
-class _Open:
+class _Open(Struct):
     """A list or mapping whose end has not come yet."""
 
     place: Place
@@ -86,8 +81,7 @@ class _Open:
         return Table(self.entries, self.place) if self.is_table else Items(tuple(self.items), self.place)
 
 
-@dataclass(frozen=True)
-class _Anchored:
+class _Anchored(Value, kw_only=False):
     node: Node
     size: int
     height: int

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 from orchestrator.recipe.document.problem import quoted
 from orchestrator.recipe.document.tree import Entry, Items, Node, Scalar, Table
 from orchestrator.recipe.schema.shape import ANYTHING, DictOf, Fields, Leaf, ListOf, Shape, Variants
+from orchestrator.values import replace
 
-Value = None | bool | int | float | str | list["Value"] | dict[str, "Value"]
+PlainValue = None | bool | int | float | str | list["PlainValue"] | dict[str, "PlainValue"]
 
 _WORDS: dict[str, bool | None] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
@@ -31,7 +31,7 @@ def is_nothing(scalar: Scalar) -> bool:
     return scalar.plain and scalar.text in _WORDS and _WORDS[scalar.text] is None
 
 
-def scalar_value(scalar: Scalar) -> Value:
+def scalar_value(scalar: Scalar) -> PlainValue:
     """The value of a scalar where the schema leaves the type open."""
     text = scalar.text
     if not scalar.plain:
@@ -61,7 +61,7 @@ def fixed(node: Node, shape: Shape) -> Shape:
     return (chosen(node, shape) or shape) if isinstance(shape, Variants) else shape
 
 
-def plain_value(node: Node, shape: Shape) -> Value:
+def plain_value(node: Node, shape: Shape) -> PlainValue:
     """The node as plain Python values for the schema to check; keys without a value count as left out."""
     if isinstance(node, Scalar):
         if isinstance(shape, Leaf) and shape.is_text and not is_nothing(node):

@@ -4,7 +4,6 @@ Names are llama.cpp's own where it has one (`n_predict`, `n_ctx`, `n_batch`, `n_
 """
 
 import re
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -24,6 +23,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from orchestrator.recipe.schema.arguments import refusal
 from orchestrator.recipe.schema.axis_schema import axis_properties
 from orchestrator.recipe.schema.pattern import compilable
+from orchestrator.values import Value
 
 FORMAT_VERSION = 1
 DEFAULT_REMOTE = "https://github.com/ggml-org/llama.cpp"
@@ -44,8 +44,7 @@ _BENCHES = ("bench", "llama-bench", "batched-bench", "llama-batched-bench")
 _PERPLEXITY = ("perplexity", "llama-perplexity")
 
 
-@dataclass(frozen=True)
-class Means:
+class Means(Value, kw_only=False):
     """What a type is to a person, for error messages: `expected <words>`. Stands in the type's `Annotated`."""
 
     words: str

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import types
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import cache
 from typing import Annotated, Literal, Union, get_args, get_origin
 
@@ -13,10 +12,10 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from orchestrator.recipe.schema.recipe import Means, RecipeFile
+from orchestrator.values import Value, replace
 
 
-@dataclass(frozen=True)
-class Leaf:
+class Leaf(Value, kw_only=False):
     """A single value.
 
     Args:
@@ -34,16 +33,14 @@ class Leaf:
         return one_of(self.words)
 
 
-@dataclass(frozen=True)
-class ListOf:
+class ListOf(Value, kw_only=False):
     """A list of one kind of values."""
 
     item: Shape
     expected: str = "a list"
 
 
-@dataclass(frozen=True)
-class DictOf:
+class DictOf(Value, kw_only=False):
     """A mapping whose keys are free within what `key` says."""
 
     key: Leaf
@@ -51,8 +48,7 @@ class DictOf:
     expected: str = "a mapping"
 
 
-@dataclass(frozen=True)
-class Fields:
+class Fields(Value, kw_only=False):
     """A mapping with fixed keys. `when` says of a variant when it is the one."""
 
     fields: Mapping[str, Shape]
@@ -60,8 +56,7 @@ class Fields:
     expected: str = "a mapping"
 
 
-@dataclass(frozen=True)
-class Variants:
+class Variants(Value, kw_only=False):
     """A mapping whose keys depend on the value of one of them, the tag."""
 
     tag: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from orchestrator.drive.command import Command
 from orchestrator.drive.dialogue import Exchange
@@ -17,10 +16,10 @@ from orchestrator.result.run import answers as session_answers
 from orchestrator.result.run import outcome
 from orchestrator.result.run.measure import measure
 from orchestrator.result.schema import AnswerResult, Measured
+from orchestrator.values import Value
 
 
-@dataclass(frozen=True, kw_only=True)
-class Reading:
+class Reading(Value):
     """What a transcript says.
 
     answers: of a session; empty for a single run.

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -33,6 +32,7 @@ from orchestrator.result.store.connection import (
     transaction,
 )
 from orchestrator.result.store.documents import IMPORTED, Document
+from orchestrator.values import Value
 from orchestrator.workspace import disk_errors
 
 if TYPE_CHECKING:
@@ -43,16 +43,14 @@ _NEWEST_FIRST = " ORDER BY results.started_at DESC, results.id DESC"
 _OLDEST_FIRST = " ORDER BY results.started_at, results.id"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Condition:
+class Condition(Value):
     """A part of a WHERE over `results`, and the values of its question marks."""
 
     sql: str
     values: tuple[apsw.SQLiteValue, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Unreadable:
+class Unreadable(Value):
     """A file beside the results that the store could not use."""
 
     name: str

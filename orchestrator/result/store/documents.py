@@ -7,25 +7,25 @@ imported/llama-bench-*      what llama-bench printed, byte for byte
 
 from __future__ import annotations
 
-import dataclasses
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from orchestrator.result.measurement import Measurement, measurement_of, utc
 from orchestrator.result.reading import UnreadableResult, parse_result, read_bytes
 from orchestrator.result.store.rows import check
+from orchestrator.values import Value, replace
 
 IMPORTED = "imported"
 SUFFIXES = (".json", ".jsonl")
-_FIELDS = tuple(field.name for field in dataclasses.fields(Measurement))
+_FIELDS = Measurement.__struct_fields__
 HEAD_BYTES = 4096
 _MEASUREMENT_MARK, _RESULT_MARK = "lcpp_measurement", "lcpp_result"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Document:
+class Document(Value):
     """What a file holds: `is_result` when it is one whole result."""
 
     is_result: bool
@@ -90,8 +90,6 @@ def parse_llama_bench(raw: bytes) -> Document:
 
 
 def _measurement(raw: bytes) -> Measurement:
-    from pydantic import TypeAdapter, ValidationError
-
     document = json.loads(raw)
     if not isinstance(document, dict) or document.pop(_MEASUREMENT_MARK, None) != 1:
         raise ValueError("it is no measurement of lcpp")
@@ -99,12 +97,10 @@ def _measurement(raw: bytes) -> Measurement:
     if unknown:
         raise ValueError(f"a measurement of lcpp has no {unknown[0][:100]!r}")
     try:
-        measurement = TypeAdapter(Measurement).validate_python({**document, "path": None})
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise ValueError(f"it is no measurement of lcpp: {place}: {first['msg']}"[:300]) from None
-    return dataclasses.replace(measurement, started_at=utc(measurement.started_at))
+        measurement = msgspec.convert({**document, "path": None}, Measurement)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"it is no measurement of lcpp: {error}"[:300]) from None
+    return replace(measurement, started_at=utc(measurement.started_at))
 
 
 def as_document(measurement: Measurement) -> dict[str, Any]:

@@ -10,7 +10,6 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.errors import LcppError, UsageError
@@ -19,6 +18,7 @@ from orchestrator.progress import Progress
 from orchestrator.result.reading import MAX_BYTES, TOO_LARGE, UnreadableResult
 from orchestrator.result.store.database import Database
 from orchestrator.result.store.documents import HEAD_BYTES, IMPORTED, Document, is_ours, parse, parse_llama_bench
+from orchestrator.values import Value
 from orchestrator.workspace import disk_errors
 
 # All lines of a file together; one line is one result.
@@ -29,8 +29,7 @@ class ImportFailed(LcppError):
     """A file holds nothing that lcpp can import."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Imported:
+class Imported(Value):
     """What came of a file: how many results are new, and how many the store had already."""
 
     n_new: int

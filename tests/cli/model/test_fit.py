@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from click.testing import CliRunner
 
 from orchestrator.cli.call import Call
 from orchestrator.cli.model.fit import fit
+from orchestrator.values import replace
 from tests.model.model_shapes import SHAPES, write_shape
 
 RECIPE = """

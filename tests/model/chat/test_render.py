@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import resource
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from orchestrator.model.chat import render, sandbox
 from orchestrator.model.chat.render import render_chat
 from orchestrator.model.gguf.header import read_header
 from orchestrator.model.gguf.summary import HeaderSummary, summarise
+from orchestrator.values import replace
 from tests.model.gguf_files import tiny_model
 from tests.model.sources import Bytes
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +23,7 @@ from orchestrator.model.memory.estimate import Estimate, estimate
 from orchestrator.model.memory.settings import MemorySettings, memory_settings
 from orchestrator.model.memory.shape import shape_of
 from orchestrator.model.memory.verdict import fit
+from orchestrator.values import replace
 from tests.model.model_shapes import SHAPES, header_of, write_shape
 from tests.plans import planned
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from orchestrator.model.memory.estimate import estimate
 from orchestrator.model.memory.settings import MemorySettings, memory_settings
 from orchestrator.model.memory.shape import shape_of
 from orchestrator.model.memory.verdict import Fit, FitError, fit, judge, refuse
+from orchestrator.values import replace
 from tests.model.model_shapes import SHAPES, header_of
 from tests.plans import planned
 

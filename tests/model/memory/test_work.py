@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +10,7 @@ from orchestrator.model.gguf.header import Header, Tensor
 from orchestrator.model.memory.settings import MemorySettings, memory_settings
 from orchestrator.model.memory.shape import Shape, shape_of
 from orchestrator.model.memory.work import Span, generated, prompt
+from orchestrator.values import replace
 from tests.model.model_shapes import SHAPES, header_of
 from tests.plans import planned
 

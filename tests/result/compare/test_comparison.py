@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import time
-from dataclasses import replace
 from typing import Any
 
 import jsonschema
@@ -17,6 +16,7 @@ from orchestrator.errors import IncomparableError, LcppError, UsageError
 from orchestrator.result.compare.comparison import Comparison, compare, decided, json_schema, with_texts
 from orchestrator.result.compare.markdown import change, headline, markdown
 from orchestrator.result.measurement import Measurement
+from orchestrator.values import replace
 from tests.result.measured import one, side, turns
 
 _HOSTILE = "<script>x</script> | @someone #1 [a](http://x) ![i](http://y) `code` **b** \x1b[31m \u202e\r\n| x |\n# h"

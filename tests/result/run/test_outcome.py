@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import signal
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from orchestrator.parse.parser import parse_run
 from orchestrator.programs.all_programs import PROGRAMS
 from orchestrator.recipe.schema.recipe import Program
 from orchestrator.result.run.outcome import failure
+from orchestrator.values import replace
 from tests.plans import planned
 
 WELL = Transcript(
@@ -35,7 +35,7 @@ WELL = Transcript(
 
 
 def ended(**changes: Any) -> LcppError | None:
-    transcript = dataclasses.replace(WELL, **changes)
+    transcript = replace(WELL, **changes)
     record = parse_run(transcript.stdout, transcript.stderr, Layout(shape="stdout"), "Hello")
     return failure(transcript, record, planned(3642))
 
@@ -99,7 +99,7 @@ CALCULATING = b"perplexity: calculating perplexity over 2 chunks, n_ctx=128, bat
 def test_each_program_must_print_what_it_is_for(
     program: Program, stdout: bytes, stderr: bytes, expected: str | None
 ) -> None:
-    transcript = dataclasses.replace(WELL, stdout=stdout, stderr=stderr)
+    transcript = replace(WELL, stdout=stdout, stderr=stderr)
     build = 1012 if program == "llama-simple" else 3642
     record = parse_run(stdout, stderr, PROGRAMS[program].layout(build), "Hello")
     error = failure(transcript, record, planned(9000 if CONTEXT in stderr else build, program=program))

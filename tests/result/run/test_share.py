@@ -135,7 +135,7 @@ def test_arithmetic_that_was_not_measured_has_no_share() -> None:
 )
 def test_floats_are_compared_with_floats(kind: str, architecture: str, expected: str | None) -> None:
     plan = planned(10000, program="complete", n_ctx=4096, n_predict=1)
-    from dataclasses import replace
+    from orchestrator.values import replace
 
     shape = shape_of([header_of(replace(SHAPES["smollm2-135m"], kind=kind, embedding=kind))])
     there = machine().model_copy(update={"architecture": architecture})

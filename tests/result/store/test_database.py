@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import apsw
@@ -24,6 +23,7 @@ from orchestrator.result.schema import Result
 from orchestrator.result.store.connection import FILE_NAME
 from orchestrator.result.store.database import opened
 from orchestrator.result.store.migrations import MIGRATIONS
+from orchestrator.values import replace
 from orchestrator.workspace import Workspace
 from tests.result.varied import REAL, document, result, write
 

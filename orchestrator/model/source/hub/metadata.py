@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.errors import ModelError
 from orchestrator.model.source.hub import errors as hub_errors
 from orchestrator.model.source.hub.deadline import within
 from orchestrator.recipe.schema.recipe import HubModel
+from orchestrator.values import Value
 
 COMMIT = re.compile(r"[0-9a-f]{40}\Z")
 SHA256 = re.compile(r"[0-9a-f]{64}\Z")
@@ -19,8 +19,7 @@ _ETAG = re.compile(r"[0-9A-Za-z_][0-9A-Za-z_.-]{0,127}\Z")
 _DEADLINE_S = 25.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Remote:
+class Remote(Value):
     """What the hub says about a file. `location` is where its content is, on another host as a rule, for a while."""
 
     commit: str

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from urllib.parse import urlsplit
@@ -16,6 +15,7 @@ from orchestrator.model.source.hub.deadline import within
 from orchestrator.model.source.hub.extents import SparseFile
 from orchestrator.model.source.hub.metadata import COMMIT, Remote, ask
 from orchestrator.progress import Progress
+from orchestrator.values import Value
 from orchestrator.workspace import Workspace, write_atomic
 
 # The most that is asked for at once; it is held in memory.
@@ -26,8 +26,7 @@ _PIECE_DEADLINE_S = 180.0
 _MAX_KEPT_BYTES = 512 * 1024 * 1024
 
 
-@dataclass(frozen=True, kw_only=True)
-class HubFile:
+class HubFile(Value):
     """A file of the hub at a commit. `location` is None when this is what was remembered and not asked just now."""
 
     repo: str
