@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from orchestrator.noise.document import Noise
 from orchestrator.report import words
 from orchestrator.report.content import Run
 from orchestrator.result.compare.statistics import summarise
+from orchestrator.values import replace
 from tests.result.measured import one
 
 

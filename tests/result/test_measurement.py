@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from orchestrator.result.measurement import PROMPT_HASH, Measurement, measurement_of, setting_text, utc
+from orchestrator.values import replace
 from tests.report import made
 from tests.result.measured import one
 from tests.result.varied import document, result
