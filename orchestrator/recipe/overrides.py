@@ -11,6 +11,10 @@ from orchestrator.recipe.document.value import chosen, is_nothing
 from orchestrator.recipe.schema.shape import DictOf, Fields, Leaf, Shape, Variants, recipe_shape
 from orchestrator.values import Value, replace
 
+# What is asked, of which a recipe says one; the latter make a session.
+_SESSIONS = ("prompts", "prompts_file")
+_PROMPTS = ("prompt", "prompt_file", *_SESSIONS)
+
 
 class Setting(Value):
     """A key's new value.
@@ -174,9 +178,13 @@ def _without_other_source(model: Table, original: Table, given: Set[Place]) -> T
 
 
 def _with_one_prompt(run: Table, given: Set[Place]) -> Table:
-    """A prompt that was set takes the place of the file's prompt file, and the other way round."""
-    for one, other in (("prompt", "prompt_file"), ("prompt_file", "prompt")):
-        new, old = run.entries.get(one), run.entries.get(other)
-        if new is not None and new.place in given and old is not None and old.place not in given:
-            return replace(run, entries={key: entry for key, entry in run.entries.items() if key != other})
-    return run
+    """What was set as the prompt, or as a session's prompts, takes the place of what the file says of either.
+
+    The history of a session goes with its prompts.
+    """
+    new = {key for key in _PROMPTS if key in run.entries and run.entries[key].place in given}
+    if not new:
+        return run
+    replaced = {*_PROMPTS} if new & {*_SESSIONS} else {*_PROMPTS, "history"}
+    kept = {key: entry for key, entry in run.entries.items() if key not in replaced or entry.place in given}
+    return replace(run, entries=kept)

@@ -24,6 +24,28 @@ def test_prompts_stand_in_the_recipe_or_in_a_file(load_text: Load, tmp_path: Pat
     assert load_text(HEAD + "run: {prompts_file: p.jsonl}\n").prompts == ("one", "two\nlines")
 
 
+def test_what_is_set_takes_the_place_of_the_prompts_of_the_file(load_text: Load, tmp_path: Path) -> None:
+    (tmp_path / "p.txt").write_text("one\ntwo\n")
+    for session in ("prompts: [one, two]", "prompts_file: p.txt"):
+        alone = load_text(HEAD + f"run: {{{session}, history: keep}}\n", ["run.prompt=hi"])
+        assert (alone.prompt, alone.prompts, alone.recipe.run.history) == ("hi", (), "reset")
+        alone = load_text(HEAD + f"run: {{{session}}}\n", ["run.prompt_file=p.txt"])
+        assert (alone.prompt, alone.prompts) == ("one\ntwo\n", ())
+    for prompt in ("prompt: hi", "prompt_file: p.txt", "prompts: [a]"):
+        session = load_text(HEAD + f"run: {{{prompt}}}\n", ["run.prompts_file=p.txt", "run.history=keep"])
+        assert (session.prompt, session.prompts, session.recipe.run.history) == (None, ("one", "two"), "keep")
+    session = load_text(HEAD + "run: {prompts: [a], history: keep}\n", ["run.prompts=[b]"])
+    assert (session.prompts, session.recipe.run.history) == (("b",), "keep")
+
+
+def test_what_is_set_beside_each_other_is_refused(problems_of: Problems) -> None:
+    session = HEAD + "run: {prompts: [one, two], history: keep}\n"
+    both = problems_of(session, ["run.prompt=hi", "run.prompts_file=p.txt"])
+    assert [problem.partition(": run: ")[2] for problem in both] == ["give `prompt` or `prompts_file`, not both"]
+    kept = problems_of(session, ["run.prompt=hi", "run.history=keep"])
+    assert [problem.partition(": run: ")[2] for problem in kept] == ["`history` needs `prompts`"]
+
+
 def test_the_digest_is_of_the_prompts_wherever_they_stand(load_text: Load, tmp_path: Path) -> None:
     (tmp_path / "p.txt").write_text("one\ntwo\n")
     listed = load_text(HEAD + "run: {prompts: [one, two]}\n").digest
