@@ -26,10 +26,10 @@ def test_prompts_stand_in_the_recipe_or_in_a_file(load_text: Load, tmp_path: Pat
 
 def test_what_is_set_takes_the_place_of_the_prompts_of_the_file(load_text: Load, tmp_path: Path) -> None:
     (tmp_path / "p.txt").write_text("one\ntwo\n")
-    for session in ("prompts: [one, two]", "prompts_file: p.txt"):
-        alone = load_text(HEAD + f"run: {{{session}, history: keep}}\n", ["run.prompt=hi"])
+    for prompts in ("prompts: [one, two]", "prompts_file: p.txt"):
+        alone = load_text(HEAD + f"run: {{{prompts}, history: keep}}\n", ["run.prompt=hi"])
         assert (alone.prompt, alone.prompts, alone.recipe.run.history) == ("hi", (), "reset")
-        alone = load_text(HEAD + f"run: {{{session}}}\n", ["run.prompt_file=p.txt"])
+        alone = load_text(HEAD + f"run: {{{prompts}}}\n", ["run.prompt_file=p.txt"])
         assert (alone.prompt, alone.prompts) == ("one\ntwo\n", ())
     for prompt in ("prompt: hi", "prompt_file: p.txt", "prompts: [a]"):
         session = load_text(HEAD + f"run: {{{prompt}}}\n", ["run.prompts_file=p.txt", "run.history=keep"])
