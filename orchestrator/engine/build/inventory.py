@@ -8,8 +8,8 @@ from collections.abc import Collection
 from pathlib import Path
 
 from orchestrator.engine.build import manifest
-from orchestrator.engine.build.build import discard
 from orchestrator.engine.build.manifest import Manifest
+from orchestrator.engine.build.tree import discard
 from orchestrator.engine.source import checkout as checkouts
 from orchestrator.errors import UsageError, WorkspaceError
 from orchestrator.progress import Progress

@@ -15,7 +15,8 @@ import pytest
 
 from orchestrator import process
 from orchestrator.engine.build import manifest
-from orchestrator.engine.build.build import LOG, MARKER, Engine, build
+from orchestrator.engine.build.build import LOG, Engine, build
+from orchestrator.engine.build.tree import MARKER
 from orchestrator.engine.source.obtain import obtain
 from orchestrator.errors import BuildError, ToolchainError
 from orchestrator.progress import Progress, Silent
