@@ -33,7 +33,6 @@ UPWARD: Mapping[tuple[str, str], str] = {}
 # Folders, and modules beside folders, that import each other in a circle.
 CIRCLES: Mapping[frozenset[str], str] = {}
 LONG: Mapping[str, str] = {
-    "engine.build.build:build": _SPLIT,
     "model.memory.shape:shape_of": _SPLIT,
     "parse.parser:_read": _SPLIT,
 }
