@@ -22,7 +22,7 @@ import os, signal, sys
 from pathlib import Path
 import orchestrator.drive.session
 from orchestrator import process
-from orchestrator.engine import git
+from orchestrator.engine.source import git
 os.register_at_fork(before=lambda: os.kill(os.getpid(), signal.SIGINT))
 here = Path(sys.argv[1])
 try:
