@@ -8,7 +8,8 @@ from pathlib import Path
 from orchestrator.machine import cpu
 from orchestrator.machine.memory import available
 from orchestrator.model.check import facts_cache
-from orchestrator.model.memory.estimate import Estimate, estimate
+from orchestrator.model.memory.allocator import Plan
+from orchestrator.model.memory.estimate import Estimate, estimate, reserve
 from orchestrator.model.memory.settings import MemorySettings, memory_settings
 from orchestrator.model.memory.shape import Shape, shape_of
 from orchestrator.model.memory.shape_cache import load_shape, save_shape
@@ -25,10 +26,14 @@ _REPACK_OPTIONS = ("GGML_CPU_REPACK", "GGML_CPU_AARCH64")
 
 
 class MemoryCheck(Value):
-    """What was judged, and how. `ran` gives the estimate of the run as it really was."""
+    """What was judged, and how. `ran` gives the estimate of the run as it really was.
+
+    reserved: the layout of the compute buffer for `settings`.
+    """
 
     shape: Shape
     settings: MemorySettings
+    reserved: Plan
     fit: Fit
 
     def ran(self, *, n_ctx: int | None, n_prompt: int | None, n_gen: int | None) -> Estimate:
@@ -36,16 +41,14 @@ class MemoryCheck(Value):
 
         Only the peak depends on the tokens; the loader's figures depend on n_ctx.
         """
-        now = self.settings
-        return estimate(
-            self.shape,
-            replace(
-                now,
-                n_ctx=n_ctx or now.n_ctx,
-                n_prompt=n_prompt or now.n_prompt,
-                n_gen=now.n_gen if n_gen is None else n_gen,
-            ),
+        before = self.settings
+        ran = replace(
+            before,
+            n_ctx=n_ctx or before.n_ctx,
+            n_prompt=n_prompt or before.n_prompt,
+            n_gen=before.n_gen if n_gen is None else n_gen,
         )
+        return estimate(self.shape, ran, reserved=self.reserved if ran.n_ctx == before.n_ctx else None)
 
 
 def read_shape(spec: ModelSpec, workspace: Workspace, progress: Progress, *, base: Path) -> Shape:
@@ -79,4 +82,6 @@ def check_memory(plan: RunPlan, shape: Shape, *, options: Mapping[str, OptionVal
     """
     repack = not any((options or {}).get(name) is False for name in _REPACK_OPTIONS)
     settings = memory_settings(plan, repack=repack, cpu=cpu.read().features)
-    return MemoryCheck(shape=shape, settings=settings, fit=fit(shape, settings, available()))
+    reserved = reserve(shape, settings)
+    verdict = fit(shape, settings, available(), reserved)
+    return MemoryCheck(shape=shape, settings=settings, reserved=reserved, fit=verdict)

@@ -7,9 +7,11 @@ Weights and KV cache follow from the header's numbers; the compute buffer from t
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
+from functools import cache
 
-from orchestrator.model.gguf.types import tensor_types
-from orchestrator.model.memory.allocator import plan, touched_bytes
+from orchestrator.model.gguf.types import TensorType, tensor_types
+from orchestrator.model.memory.allocator import Plan, plan, touched_bytes
 from orchestrator.model.memory.graph import Batch, build
 from orchestrator.model.memory.settings import MemorySettings
 from orchestrator.model.memory.shape import Layer, Shape
@@ -24,6 +26,8 @@ _MERGE_BYTES = 170
 _CELL_BYTES = 64
 # More than the longest pattern of layers with and without a sliding window.
 _QUICK_LAYERS = 12
+# Types of the KV cache that are no blocks: the bytes of an element. The table of all types takes long to load.
+_PLAIN_TYPES = {"f32": 4, "f16": 2, "bf16": 2}
 
 
 class Estimate(Value):
@@ -68,23 +72,34 @@ class Estimate(Value):
         return max(self.loader_bytes + self.program_bytes, self.peak_bytes)
 
 
-def estimate(shape: Shape, settings: MemorySettings, *, quick: bool = False) -> Estimate:
+def reserve(shape: Shape, settings: MemorySettings) -> Plan:
+    """Where the tensors of the largest batch lie in the compute buffer; the costly part of an estimate."""
+    settings = settled(shape, settings)
+    n_ctx = _context(shape, settings)
+    return plan(build(shape, _batch(shape, settings, n_ctx, n_ctx, n_ctx), settings.era.graph))
+
+
+def _context(shape: Shape, settings: MemorySettings) -> int:
+    """Tokens of context that the run gets, after rounding."""
+    return settings.era.cells(settings.n_ctx or shape.n_ctx_train or 4096, flash_attn=settings.flash_attn)
+
+
+def estimate(shape: Shape, settings: MemorySettings, *, quick: bool = False, reserved: Plan | None = None) -> Estimate:
     """The memory that a run with `settings` takes of a model of that shape. Pure; some milliseconds.
 
     Args:
         quick: take the graph of the first layers for that of all, which is near enough for a search.
+        reserved: what `reserve` gave for settings that differ in nothing but the tokens that are really processed.
     """
     settings = settled(shape, settings)
-    era, flash = settings.era, settings.flash_attn
-    asked = settings.n_ctx or shape.n_ctx_train or 4096
-    n_ctx = era.cells(asked, flash_attn=flash)
+    era, n_ctx = settings.era, _context(shape, settings)
     mapped, repacked = _weights(shape, settings)
     kv = sum(_kv_bytes(shape, layer, settings, n_ctx) for layer in shape.layers if not layer.recurrent)
     state = sum(4 * (shape.state_r + shape.state_s) * settings.n_seq for layer in shape.layers if layer.recurrent)
     repeated = shape
     if quick and len(shape.layers) > _QUICK_LAYERS:
         repeated = replace(shape, layers=(*shape.layers[:_QUICK_LAYERS], shape.layers[-1]))
-    whole = plan(build(repeated, _batch(shape, settings, n_ctx, n_ctx, n_ctx), era.graph))
+    whole = reserved or plan(build(repeated, _batch(shape, settings, n_ctx, n_ctx, n_ctx), era.graph))
     really = _really(shape, settings, n_ctx)
     touched = touched_bytes(whole, build(repeated, really, era.graph))
     output = _output_bytes(shape, settings)
@@ -146,10 +161,15 @@ def window_cells(window: int, settings: MemorySettings, n_ctx: int) -> int:
 
 def row_bytes(type_name: str, n: int) -> int:
     """The size of `n` elements of the KV cache, of a type named as llama.cpp's options name it."""
-    for kind in tensor_types().values():
-        if kind.name.lower() == type_name:
-            return -(-n // kind.block_elements) * kind.block_bytes
-    return 2 * n
+    if (n_bytes := _PLAIN_TYPES.get(type_name)) is not None:
+        return n_bytes * n
+    kind = _types_by_name().get(type_name)
+    return 2 * n if kind is None else -(-n // kind.block_elements) * kind.block_bytes
+
+
+@cache
+def _types_by_name() -> Mapping[str, TensorType]:
+    return {kind.name.lower(): kind for kind in tensor_types().values()}
 
 
 def _batch(shape: Shape, settings: MemorySettings, n_ctx: int, n_tokens: int, n_kv: int) -> Batch:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from orchestrator.errors import LcppError
 from orchestrator.machine.memory import Available
+from orchestrator.model.memory.allocator import Plan
 from orchestrator.model.memory.estimate import Estimate, estimate
 from orchestrator.model.memory.settings import MemorySettings
 from orchestrator.model.memory.shape import Shape
@@ -92,9 +93,13 @@ def _spare(usable_bytes: int) -> int:
     return max(_SPARE_BYTES, int(_SPARE_SHARE * usable_bytes))
 
 
-def fit(shape: Shape, settings: MemorySettings, there: Available) -> Fit:
-    """The verdict on a run of a model of that shape, with what would fit where it does not."""
-    one = estimate(shape, settings)
+def fit(shape: Shape, settings: MemorySettings, there: Available, reserved: Plan | None = None) -> Fit:
+    """The verdict on a run of a model of that shape, with what would fit where it does not.
+
+    Args:
+        reserved: what `reserve` gave for these settings, where it is there already.
+    """
+    one = estimate(shape, settings, reserved=reserved)
     state = judge(one.needed_bytes, there.usable_bytes)
     options = tuple(_options(shape, settings, one, there)) if state == "does not fit" else ()
     return Fit(state=state, estimate=one, available=there, options=options)

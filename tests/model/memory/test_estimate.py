@@ -19,7 +19,8 @@ from orchestrator.errors import ModelError
 from orchestrator.machine.memory import Available
 from orchestrator.model.gguf.byte_source import FileSource
 from orchestrator.model.gguf.header import ArrayInfo, Header, read_header
-from orchestrator.model.memory.estimate import Estimate, estimate
+from orchestrator.model.gguf.types import tensor_types
+from orchestrator.model.memory.estimate import Estimate, estimate, reserve, row_bytes
 from orchestrator.model.memory.settings import MemorySettings, memory_settings
 from orchestrator.model.memory.shape import shape_of
 from orchestrator.model.memory.verdict import fit
@@ -281,3 +282,19 @@ def test_llama_bench_has_flash_attention_off_for_longer_than_the_others() -> Non
     assert bench.compute_bytes / 2**20 == pytest.approx(300.0, abs=0.5)
     assert _of(7000, prompt="x").flash_attn
     assert [_of(build, program="bench").flash_attn for build in (9436, 9437)] == [False, True]
+
+
+def test_a_row_of_the_kv_cache_is_what_the_table_of_types_says() -> None:
+    by_name = {kind.name.lower(): kind for kind in tensor_types().values()}
+    for name in ("f32", "f16", "bf16", "q8_0", "q4_0", "iq4_nl"):
+        kind = by_name[name]
+        assert row_bytes(name, 96) == -(-96 // kind.block_elements) * kind.block_bytes
+
+
+def test_what_was_reserved_serves_again_when_other_tokens_came() -> None:
+    shape = shape_of([header_of(SHAPES["gemma2-2b"])])
+    asked = _of(10587, prompt="x" * 4000, n_ctx=8192)
+    reserved = reserve(shape, asked)
+    for n_prompt in (3, 1000, 5000):
+        ran = replace(asked, n_prompt=n_prompt)
+        assert estimate(shape, ran, reserved=reserved) == estimate(shape, ran)
