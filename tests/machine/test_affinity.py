@@ -42,8 +42,10 @@ def test_a_cpu_that_is_not_there(tmp_path: Path, absent: int) -> None:
 
 
 def test_no_cpu_at_all(tmp_path: Path) -> None:
-    with pytest.raises(DriveError, match="no CPU to run on"):
+    with pytest.raises(DriveError, match="no CPU to run on") as caught:
         Session(["true"], environment={}, folder=tmp_path, cpus=())
+    there = affinity.ranges(os.sched_getaffinity(0))
+    assert (caught.value.where, caught.value.hint) == ("run.cpus", f"name some of the CPUs {there}")
 
 
 def test_ranges() -> None:

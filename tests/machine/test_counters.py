@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,22 @@ def test_pressure_and_swap() -> None:
     assert counters.pressure_s("full avg10=0.00 avg60=0.00 avg300=0.00 total=5\n") is None
     assert counters.swapped_in_bytes("pgpgin 5\npswpin 3\npswpout 0\n", 4096) == 12288
     assert counters.swapped_in_bytes("pgpgin 5\n", 4096) is None
+
+
+def test_pressure_and_swap_are_read_from_their_files(tmp_path: Path) -> None:
+    for number, name in enumerate(("cpu", "memory", "io"), start=1):
+        write(tmp_path, f"proc/pressure/{name}", f"some avg10=0 avg60=0 avg300=0 total={number}000000\n")
+    write(tmp_path, "proc/vmstat", "pswpin 2\n")
+    readings = counters.read(tmp_path)
+    assert dict(readings.pressure_s) == {"cpu": 1, "memory": 2, "io": 3}
+    assert readings.swapped_in_bytes == 2 * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_a_cpu_that_was_only_busy_or_only_idle_counts() -> None:
+    times = counters.cpu_times("cpu0 5 0 0 0\ncpu1 0 0 0 5\ncpu2 0 0 0 0\ncpu3 1 2 4 0 0 8 16 32\n", 1)
+    assert sorted(times) == [0, 1, 3]
+    # Interrupts are work too.
+    assert (times[3].busy_s, times[3].steal_s) == (31, 32)
 
 
 def test_load(tmp_path: Path) -> None:

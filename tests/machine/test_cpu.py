@@ -91,6 +91,24 @@ def test_a_build_is_for_the_instructions_in_any_order(tmp_path: Path) -> None:
     assert digest("avx avx2 sse") != digest("avx sse")
 
 
+def test_a_core_of_which_only_one_number_is_known_is_none(tmp_path: Path) -> None:
+    for cpuinfo in (
+        "processor\t: 0\nCPU implementer\t: 0x41\n",
+        "processor\t: 0\nCPU implementer\t: ?\nCPU part\t: 0xd0c\n",
+    ):
+        assert cpu.read(plant(tmp_path, {"proc/cpuinfo": cpuinfo})).kinds == ()
+
+
+def test_a_32_bit_system_on_arm_has_a_board_too(tmp_path: Path) -> None:
+    cpuinfo = "processor\t: 0\nmodel name\t: ARMv7 Processor rev 3 (v7l)\nCPU implementer\t: 0x41\nCPU part\t: 0xd08\n"
+    computer = cpu.read(plant(tmp_path, {"proc/cpuinfo": cpuinfo, "proc/device-tree/model": "Board\0"}))
+    assert (computer.name, computer.board) == ("1 × Cortex-A72", "Board")
+
+
+def test_the_instructions_of_risc_v(tmp_path: Path) -> None:
+    assert cpu.read(plant(tmp_path, {"proc/cpuinfo": "isa\t\t: rv64imafdc\n"})).features == frozenset({"rv64imafdc"})
+
+
 def test_a_machine_that_says_nothing(tmp_path: Path) -> None:
     computer = cpu.read(tmp_path)
     assert (computer.name, computer.kinds, computer.board, computer.features) == (None, (), None, frozenset())

@@ -36,6 +36,14 @@ def test_the_caches_of_the_cpus_that_may_be_used(tmp_path: Path) -> None:
     assert last_level_bytes(tmp_path) == 1024 * KIB
 
 
+def test_a_cache_of_instructions_alone_is_not_counted(tmp_path: Path) -> None:
+    folder = "sys/devices/system/cpu/cpu0/cache"
+    for index, level, kind, size in ((0, "3", "Instruction", "8M"), (1, "1", "Data", "32K"), (2, "x", "Unified", "9M")):
+        plant(tmp_path, {f"{folder}/index{index}/level": level, f"{folder}/index{index}/type": f"{kind}\n"})
+        plant(tmp_path, {f"{folder}/index{index}/size": size})
+    assert last_level_bytes(tmp_path, frozenset({0})) == 32 * KIB
+
+
 def test_a_size_that_is_none(tmp_path: Path) -> None:
     folder = "sys/devices/system/cpu/cpu0/cache/index0"
     plant(tmp_path, {f"{folder}/level": "1", f"{folder}/type": "Data"})

@@ -31,6 +31,13 @@ def test_a_machine_that_says_nothing(tmp_path: Path) -> None:
     machine = observe(tmp_path)
     assert (machine.cpu_model, machine.board, machine.core_kinds) == (None, None, ())
     assert machine.os == platform.system()
+    assert machine.load_average_1min == 0
+    assert machine.n_at_once == machine.n_cpu == 1
+
+
+def test_a_container_has_the_cores_that_it_is_allowed() -> None:
+    machine = observe(TREES / "cgroup_v2")
+    assert (machine.n_cpu, machine.n_at_once) == (16, 1)
 
 
 def test_this_machine() -> None:

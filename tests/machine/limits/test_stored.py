@@ -31,7 +31,7 @@ def test_a_disturbed_measurement_does_not_replace_a_quiet_one(workspace: Workspa
     noisy = machine(disturbed=("2 threads: other processes kept 1.0 CPUs busy",))
     assert store_limits(noisy, workspace, HERE)
     assert store_limits(machine(), workspace, HERE)
-    assert not store_limits(noisy, workspace, HERE)
+    assert store_limits(noisy, workspace, HERE) is False
     assert stored_limits(workspace, HERE) == machine()
 
 
