@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -130,26 +130,13 @@ def shape_of(headers: Sequence[Header]) -> Shape:
         ModelError: it is no language model with layers, or its numbers are beyond sense.
     """
     facts = _Facts(headers[0])
-    by_layer: dict[int, dict[str, tuple[int, ...]]] = {}
-    outside: dict[str, tuple[int, ...]] = {}
-    for header in headers:
-        for tensor in header.tensors:
-            match = _LAYER_TENSOR.fullmatch(tensor.name)
-            if match is None:
-                outside[tensor.name] = tensor.shape
-            elif len(match[1]) > 6 or int(match[1]) >= MAX_LAYERS:
-                raise ModelError(
-                    f"the tensor {tensor.name!r} is of a layer beyond the {MAX_LAYERS} that any llama.cpp loads",
-                    hint="the file may be damaged; `lcpp model verify` checks it",
-                )
-            else:
-                by_layer.setdefault(int(match[1]), {})[match[2]] = tensor.shape
+    by_layer, outside = _sorted_tensors(headers)
     if not by_layer:
         raise ModelError("the file has no layers, so there is nothing to run", hint="name a file that holds the model")
-    n_embd = facts.number("embedding_length") or outside.get("token_embd.weight", (0,))[0]
+    embedding = outside.get("token_embd.weight", (0, 0))
+    n_embd = facts.number("embedding_length") or embedding[0]
     tokens = headers[0].array("tokenizer.ggml.tokens")
     merges = headers[0].array("tokenizer.ggml.merges")
-    embedding = outside.get("token_embd.weight", (0, 0))
     n_vocab = tokens.count if tokens else embedding[1] if len(embedding) > 1 else 0
     tied = "output.weight" not in outside
     n_used = facts.number("expert_used_count")
@@ -170,8 +157,36 @@ def shape_of(headers: Sequence[Header]) -> Shape:
         tied=tied,
         state_r=_state_r(facts, n_embd),
         state_s=_state_s(facts, n_embd),
-        weights=tuple(
-            Weight(
+        weights=tuple(_weights(headers, tied=tied)),
+        sizes_of_parts=tuple(header.end_of_data for header in headers),
+    )
+
+
+def _sorted_tensors(
+    headers: Sequence[Header],
+) -> tuple[dict[int, dict[str, tuple[int, ...]]], dict[str, tuple[int, ...]]]:
+    """The tensors' shapes: of each layer, by their names without `blk.N.`, and of those outside the layers."""
+    by_layer: dict[int, dict[str, tuple[int, ...]]] = {}
+    outside: dict[str, tuple[int, ...]] = {}
+    for header in headers:
+        for tensor in header.tensors:
+            match = _LAYER_TENSOR.fullmatch(tensor.name)
+            if match is None:
+                outside[tensor.name] = tensor.shape
+            elif len(match[1]) > 6 or int(match[1]) >= MAX_LAYERS:
+                raise ModelError(
+                    f"the tensor {tensor.name!r} is of a layer beyond the {MAX_LAYERS} that any llama.cpp loads",
+                    hint="the file may be damaged; `lcpp model verify` checks it",
+                )
+            else:
+                by_layer.setdefault(int(match[1]), {})[match[2]] = tensor.shape
+    return by_layer, outside
+
+
+def _weights(headers: Sequence[Header], *, tied: bool) -> Iterator[Weight]:
+    for part, header in enumerate(headers):
+        for tensor in header.tensors:
+            yield Weight(
                 name=tensor.name,
                 type_name=tensor.type_name,
                 n_bytes=tensor.n_bytes,
@@ -182,11 +197,6 @@ def shape_of(headers: Sequence[Header]) -> Shape:
                 multiplied=_multiplied(tensor.name, tensor.shape, tied=tied),
                 looked_up=tensor.name == "token_embd.weight",
             )
-            for part, header in enumerate(headers)
-            for tensor in header.tensors
-        ),
-        sizes_of_parts=tuple(header.end_of_data for header in headers),
-    )
 
 
 class _Facts:

@@ -88,6 +88,28 @@ def test_each_part_is_what_the_loader_printed_and_the_peak_what_was_taken(name: 
 
 
 @pytest.mark.parametrize(
+    ("build", "flash_attn", "peak_mib"), [(3642, False, 277.6), (3642, True, 218.2), (10587, False, 315.4)]
+)
+def test_the_peak_of_a_long_prompt(build: int, flash_attn: bool, peak_mib: float) -> None:
+    """4,001 tokens with n_ctx 4096, measured on a CPU without AVX-512, with b3642 and with 0c1e57098bba of October 2026
+    (which the tables take for one with b10587): the scores that the latter converts to F16 are a tenth of the peak."""
+    settings = replace(_settings(build, 4096, flash_attn=flash_attn), n_prompt=4001)
+    peak = estimate(shape_of([header_of(SHAPES["smollm2-135m"])]), settings).peak_bytes
+    assert peak / MIB == pytest.approx(peak_mib, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("name", "n_rows", "widest"), [("llama-8b-4-layers", 512, 14336), ("qwen3moe-6-layers", 512 * 8, 4096)]
+)
+def test_the_cpu_needs_room_for_the_other_side_of_its_largest_product(name: str, n_rows: int, widest: int) -> None:
+    """A batch of 512 tokens, each once for each expert that it goes to, in blocks of 9/8 bytes a number."""
+    shape = shape_of([header_of(SHAPES[name])])
+    short, long = (replace(_settings(3642, 4096), n_prompt=n_prompt) for n_prompt in (1, 512))
+    grown = estimate(shape, long).program_bytes - estimate(shape, short).program_bytes
+    assert grown == n_rows * widest * 9 // 8 - (n_rows // 512) * widest * 9 // 8
+
+
+@pytest.mark.parametrize(
     ("build", "n_ctx", "flash_attn", "kv_mib", "compute_mib", "repacked_mib"),
     [
         (2896, 4000, False, 15.63, 273.82, 0),
