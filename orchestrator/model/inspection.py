@@ -12,12 +12,12 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from orchestrator.model.dummy.mark import is_dummy
-from orchestrator.model.gguf.byte_source import Source
+from orchestrator.model.gguf.byte_source import ByteSource
 from orchestrator.model.gguf.header import ArrayInfo, Header, MetadataValue, Scalar, read_elements
 from orchestrator.model.gguf.soundness import whats_unsound
 from orchestrator.model.gguf.summary import adds_bos
 from orchestrator.model.gguf.types import file_type_name
-from orchestrator.model.source.open_model import Opened
+from orchestrator.model.source.open_model import OpenModel
 from orchestrator.piece import Piece
 
 FORMAT_VERSION = 1
@@ -47,7 +47,7 @@ class TypeUse(Piece):
     bits_per_weight: float
 
 
-class Shape(Piece):
+class Hyperparameters(Piece):
     """The network's shape, by llama.cpp's names; a list has one value a layer."""
 
     n_layer: int | None = None
@@ -68,7 +68,7 @@ class Shape(Piece):
     rope_scaling: str | None = None
 
 
-class Token(Piece):
+class SpecialToken(Piece):
     """A token with a meaning of its own."""
 
     id: int
@@ -82,7 +82,7 @@ class Vocabulary(Piece):
     pre: str | None
     n_tokens: int | None
     n_merges: int | None
-    special: dict[str, Token]
+    special: dict[str, SpecialToken]
     add_bos: bool
 
 
@@ -128,7 +128,7 @@ class Inspection(Piece):
     tensor_bytes: int
     bits_per_weight: float | None
     types: tuple[TypeUse, ...]
-    shape: Shape
+    shape: Hyperparameters
     vocabulary: Vocabulary
     chat_template: str | None
     chat_templates: Annotated[tuple[str, ...], Field(description="Names of further templates.")]
@@ -139,7 +139,7 @@ class Inspection(Piece):
     notes: Annotated[tuple[str, ...], Field(description="What is odd about the file.")]
 
 
-def inspect(opened: Opened, *, tensors: bool = False) -> Inspection:
+def inspect(opened: OpenModel, *, tensors: bool = False) -> Inspection:
     """Read the headers of all parts and put together what they say.
 
     Args:
@@ -215,7 +215,7 @@ def _types(headers: Sequence[Header]) -> tuple[TypeUse, ...]:
     )
 
 
-def _shape(header: Header) -> Shape:
+def _shape(header: Header) -> Hyperparameters:
     def integer(name: str) -> int | None:
         return header.integer(f"{header.architecture}.{name}")
 
@@ -232,7 +232,7 @@ def _shape(header: Header) -> Shape:
     n_embd, n_head = integer("embedding_length"), by_layer("attention.head_count")
     # llama.cpp's own rule where a file does not say it.
     per_head = n_embd // n_head if isinstance(n_embd, int) and isinstance(n_head, int) and n_head > 0 else None
-    return Shape(
+    return Hyperparameters(
         n_layer=integer("block_count"),
         n_ctx_train=integer("context_length"),
         n_embd=n_embd,
@@ -256,7 +256,7 @@ def _or(said: Any, otherwise: Any) -> Any:
     return otherwise if said is None else said
 
 
-def _vocabulary(source: Source, header: Header) -> Vocabulary:
+def _vocabulary(source: ByteSource, header: Header) -> Vocabulary:
     tokens, merges = header.array("tokenizer.ggml.tokens"), header.array("tokenizer.ggml.merges")
     ids = {kind: header.integer(f"tokenizer.ggml.{kind}_token_id") for kind in _SPECIAL}
     known = {kind: number for kind, number in ids.items() if number is not None}
@@ -269,7 +269,7 @@ def _vocabulary(source: Source, header: Header) -> Vocabulary:
         n_tokens=None if tokens is None else tokens.count,
         n_merges=None if merges is None else merges.count,
         special={
-            kind: Token(id=number, text=text if isinstance(text := texts.get(number), str) else None)
+            kind: SpecialToken(id=number, text=text if isinstance(text := texts.get(number), str) else None)
             for kind, number in known.items()
         },
         add_bos=adds_bos(header),

@@ -20,7 +20,7 @@ from orchestrator.model.gguf.header import ArrayInfo, read_elements, read_header
 from orchestrator.model.gguf.soundness import check_sound
 from orchestrator.model.gguf.summary import summarise
 from orchestrator.model.inspection import inspect
-from orchestrator.model.source.open_model import Opened, OpenPart
+from orchestrator.model.source.open_model import OpenModel, OpenPart
 from tests.model.gguf_files import Entry, Gguf, kv_array, kv_number, kv_text, kv_texts, tiny_model
 from tests.model.sources import Bytes
 
@@ -138,7 +138,7 @@ def read_all(raw: bytes) -> None:
             read_elements(source, header, value, [0, value.count // 2, value.count - 1])
     summarise(source, header)
     part = OpenPart(name="memory.gguf", source=source, path=None)
-    inspect(Opened(source="path", origin="", revision=None, parts=(part,)), tensors=True).model_dump_json()
+    inspect(OpenModel(source="path", origin="", revision=None, parts=(part,)), tensors=True).model_dump_json()
     check_sound(header, source.name)
 
 

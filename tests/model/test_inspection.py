@@ -19,7 +19,7 @@ from orchestrator.model.gguf.header import read_header
 from orchestrator.model.gguf.soundness import check_sound
 from orchestrator.model.inspection import inspect, json_schema
 from orchestrator.model.source.fetch import fetch
-from orchestrator.model.source.open_model import Opened, OpenPart
+from orchestrator.model.source.open_model import OpenModel, OpenPart
 from orchestrator.recipe.schema.recipe import PathModel
 from orchestrator.workspace import Workspace
 from tests.model import fuzz
@@ -45,7 +45,7 @@ TOKENS = ["<s>", "</s>", "a", "b"]
 def document(*parts: bytes, tensors: bool = False) -> dict[str, Any]:
     """The document of a model in memory."""
     opened = tuple(OpenPart(name=f"{n}.gguf", source=Bytes(raw), path=None) for n, raw in enumerate(parts))
-    whole = Opened(source="path", origin="memory", revision=None, parts=opened)
+    whole = OpenModel(source="path", origin="memory", revision=None, parts=opened)
     found: dict[str, Any] = json.loads(inspect(whole, tensors=tensors).model_dump_json())
     jsonschema.validate(found, json_schema())
     return found

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from orchestrator.model.dummy.cache import Kept
-    from orchestrator.model.dummy.plan import Plan
+    from orchestrator.model.dummy.plan import DummyPlan
     from orchestrator.model.dummy.presets import Preset
 
 _LIMIT_VARIABLE = "LCPP_DUMMIES_GIB"
@@ -26,7 +26,7 @@ _LIMIT_VARIABLE = "LCPP_DUMMIES_GIB"
 class MadeDummy(NamedTuple):
     """A dummy, and where it is. `sha256` is known when it was written just now to the cache."""
 
-    plan: Plan
+    plan: DummyPlan
     path: Path
     sha256: str | None
 
@@ -109,7 +109,7 @@ def limit_bytes(environment: Mapping[str, str], limit_gib: float | None = None) 
     return int(wanted * GIB)
 
 
-def _plan(call: Call, model: str | None, preset: str | None, mix: str | None) -> Plan:
+def _plan(call: Call, model: str | None, preset: str | None, mix: str | None) -> DummyPlan:
     if preset is not None:
         from orchestrator.model.dummy.presets import preset_named, preset_plan
 
@@ -121,7 +121,7 @@ def _plan(call: Call, model: str | None, preset: str | None, mix: str | None) ->
     return plan_of(reference.spec, call.workspace, call.progress, base=reference.base)
 
 
-def _make(call: Call, plan: Plan, output: Path | None, limit_gib: float | None) -> MadeDummy:
+def _make(call: Call, plan: DummyPlan, output: Path | None, limit_gib: float | None) -> MadeDummy:
     from orchestrator.model.dummy.make import make_dummy
 
     if output is not None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from orchestrator.cli.output.output import Output
 from orchestrator.cli.output.table import TextTable
-from orchestrator.model.inspection import Inspection, Shape, Vocabulary
+from orchestrator.model.inspection import Hyperparameters, Inspection, Vocabulary
 from orchestrator.text.numbers import MIB, mib, n_params, size
 from orchestrator.text.visible import shortened, visible_line
 
@@ -70,7 +70,7 @@ def _rows(inspection: Inspection) -> Iterator[tuple[str, str]]:
         yield "SHA-256", f"{inspection.parts[0].sha256} (the hub's word)"
 
 
-def _shape(shape: Shape) -> Iterator[tuple[str, str]]:
+def _shape(shape: Hyperparameters) -> Iterator[tuple[str, str]]:
     yield "context", f"{shape.n_ctx_train:,} tokens" if shape.n_ctx_train is not None else ""
     yield "layers", _number(shape.n_layer)
     yield "embedding", _number(shape.n_embd)

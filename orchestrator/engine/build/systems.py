@@ -30,14 +30,14 @@ class System(Protocol):
 SYSTEMS: Mapping[BuildSystem, System] = {"make": make, "cmake": cmake}
 
 
-class Choice(Value):
+class SystemChoice(Value):
     """The build system that was chosen, and what to tell the user of it."""
 
     name: BuildSystem
     note: str | None = None
 
 
-def choose(spec: EngineSpec, sources: Path) -> Choice:
+def choose(spec: EngineSpec, sources: Path) -> SystemChoice:
     """The build system that `spec` asks for; `auto` is make where the Makefile still builds, else CMake.
 
     Raises:
@@ -46,13 +46,13 @@ def choose(spec: EngineSpec, sources: Path) -> Choice:
     if spec.build == "auto":
         refusal = make.retired(sources) or make.refuses(sources, spec.options)
         if refusal is None:
-            return Choice(name="make")
+            return SystemChoice(name="make")
         # That upstream has left make behind is no news; that options decide is.
-        return Choice(name="cmake", note=None if make.retired(sources) else f"building with CMake: {refusal}")
+        return SystemChoice(name="cmake", note=None if make.retired(sources) else f"building with CMake: {refusal}")
     if refusal := SYSTEMS[spec.build].refuses(sources, spec.options):
         raise BuildError(
             f"`build: {spec.build}` is not possible: {refusal}",
             where=str(sources),
             hint="use `build: auto` or `build: cmake`" if spec.build == "make" else "use `build: make`",
         )
-    return Choice(name=spec.build)
+    return SystemChoice(name=spec.build)

@@ -82,7 +82,7 @@ def find(workspace: Workspace, commit: str, *, ref: str, build_number: int | Non
     )
 
 
-class Reference(Value):
+class RememberedRef(Value):
     """What a ref named when its remote was last asked. `moving`: a branch, so it is asked again next time."""
 
     commit: str
@@ -99,16 +99,16 @@ def _references(workspace: Workspace) -> dict[str, dict[str, dict[str, object]]]
     return raw if isinstance(raw, dict) else {}
 
 
-def recall(workspace: Workspace, remote: str, ref: str) -> Reference | None:
+def recall(workspace: Workspace, remote: str, ref: str) -> RememberedRef | None:
     """What is remembered of `ref` at `remote`."""
     kept = _references(workspace).get(remote, {}).get(ref)
     try:
-        return None if kept is None else Reference(**kept)  # type: ignore[arg-type]  # written by `remember`
+        return None if kept is None else RememberedRef(**kept)  # type: ignore[arg-type]  # written by `remember`
     except TypeError:
         return None
 
 
-def remember(workspace: Workspace, remote: str, ref: str, reference: Reference) -> None:
+def remember(workspace: Workspace, remote: str, ref: str, reference: RememberedRef) -> None:
     """Keep what `ref` names. Call it with the repository's lock held: it rewrites one shared file."""
     kept = _references(workspace)
     kept.setdefault(remote, {})[ref] = to_builtins(reference)

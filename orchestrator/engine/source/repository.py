@@ -136,7 +136,7 @@ def link_git(git_dir: Path, repository: Path, commit: str) -> None:
         (git_dir / "shallow").write_text(f"{commit}\n")
 
 
-class History:
+class CommitHistory:
     """The commits of one remote without their files: to count builds and to complete short hashes."""
 
     def __init__(self, workspace: Workspace, remote: Remote) -> None:

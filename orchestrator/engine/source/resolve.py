@@ -6,10 +6,10 @@ import datetime
 import difflib
 
 from orchestrator.engine.source import upstream
-from orchestrator.engine.source.checkout import Reference, recall, remember
+from orchestrator.engine.source.checkout import RememberedRef, recall, remember
 from orchestrator.engine.source.git import Unreachable
 from orchestrator.engine.source.remote import Remote
-from orchestrator.engine.source.repository import History, Repository
+from orchestrator.engine.source.repository import CommitHistory, Repository
 from orchestrator.engine.source.resolution import Resolution, at_once
 from orchestrator.errors import SourceError
 from orchestrator.progress import Progress
@@ -36,7 +36,7 @@ def resolve(ref: str, remote: Remote, workspace: Workspace, repository: Reposito
             raise
         return second_best
     asked_at = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
-    kept = Reference(commit=found.commit, moving=moving, build_number=found.build_number, asked_at=asked_at)
+    kept = RememberedRef(commit=found.commit, moving=moving, build_number=found.build_number, asked_at=asked_at)
     remember(workspace, remote.shown, ref, kept)
     return found
 
@@ -58,7 +58,7 @@ def _ask(
     if not tag and not upstream.SHORT_COMMIT.fullmatch(ref):
         raise _unknown(ref, remote, repository)
 
-    history = History(workspace, remote)
+    history = CommitHistory(workspace, remote)
     found = _look(ref, history)
     if found is None:
         history.update(progress)
@@ -69,7 +69,7 @@ def _ask(
     return Resolution(commit=found, build_number=number), False
 
 
-def _look(ref: str, history: History) -> str | None:
+def _look(ref: str, history: CommitHistory) -> str | None:
     """The commit of a bNNNN or short hash, as far as the history that is here tells."""
     if tag := upstream.BUILD_TAG.fullmatch(ref):
         return history.build(int(tag[1]))
@@ -81,7 +81,7 @@ def _number(commit: str, remote: Remote, workspace: Workspace) -> int | None:
     """The build number as far as the table, or a history that is here already, tells."""
     if (number := upstream.build_number(commit)) is not None:
         return number
-    count = History(workspace, remote).count(commit)
+    count = CommitHistory(workspace, remote).count(commit)
     return None if count is None else upstream.counted(count)
 
 

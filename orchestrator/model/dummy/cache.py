@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from orchestrator.errors import ModelError, UsageError
-from orchestrator.model.dummy.plan import Plan
+from orchestrator.model.dummy.plan import DummyPlan
 from orchestrator.model.dummy.write import write
 from orchestrator.progress import Progress
 from orchestrator.text.numbers import GIB, gib
@@ -44,7 +44,9 @@ def folder(workspace: Workspace) -> Path:
     return workspace.vendor / "dummies"
 
 
-def keep(plan: Plan, workspace: Workspace, progress: Progress, *, limit_bytes: int = DEFAULT_LIMIT_BYTES) -> Written:
+def keep(
+    plan: DummyPlan, workspace: Workspace, progress: Progress, *, limit_bytes: int = DEFAULT_LIMIT_BYTES
+) -> Written:
     """The dummy of `plan`: the one that is there, or a new one, for which others may have to go.
 
     Raises:
@@ -69,7 +71,7 @@ def keep(plan: Plan, workspace: Workspace, progress: Progress, *, limit_bytes: i
     return Written(path=path, sha256=sha256)
 
 
-def write_to(plan: Plan, path: Path, progress: Progress) -> None:
+def write_to(plan: DummyPlan, path: Path, progress: Progress) -> None:
     """Write the dummy to a place of the user's choice; it appears there when it is whole.
 
     Raises:
@@ -137,7 +139,7 @@ def _gone(path: Path) -> ModelError:
     )
 
 
-def _touch(path: Path, plan: Plan) -> bool:
+def _touch(path: Path, plan: DummyPlan) -> bool:
     """Whether the dummy is there, whole; it counts as used now."""
     try:
         whole = path.stat().st_size == plan.size_bytes
@@ -148,7 +150,7 @@ def _touch(path: Path, plan: Plan) -> bool:
     return whole
 
 
-def _make_room(plan: Plan, workspace: Workspace, progress: Progress, limit_bytes: int) -> None:
+def _make_room(plan: DummyPlan, workspace: Workspace, progress: Progress, limit_bytes: int) -> None:
     needed = plan.size_bytes
     where = str(folder(workspace))
     if needed > limit_bytes:
@@ -174,7 +176,7 @@ def _make_room(plan: Plan, workspace: Workspace, progress: Progress, limit_bytes
     _check_free(_free(workspace), plan, where)
 
 
-def _check_free(free: int, plan: Plan, where: str) -> None:
+def _check_free(free: int, plan: DummyPlan, where: str) -> None:
     if free < plan.size_bytes + _SPARE_BYTES:
         raise ModelError(
             f"the disk is too full: the dummy has {plan.size_bytes} bytes, {free} are free",

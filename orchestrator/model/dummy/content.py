@@ -12,12 +12,12 @@ import struct
 from collections.abc import Iterator, Sequence
 
 from orchestrator.model.dummy.blocks import FLOATS, INTEGERS, Pools, constant, zeros
-from orchestrator.model.dummy.plan import Plan, PlannedTensor
+from orchestrator.model.dummy.plan import DummyPlan, PlannedTensor
 
 _OUTPUT, _EMBEDDING = "output.weight", "token_embd.weight"
 
 
-def tensor_bytes(tensor: PlannedTensor, plan: Plan, pools: Pools) -> Iterator[memoryview]:
+def tensor_bytes(tensor: PlannedTensor, plan: DummyPlan, pools: Pools) -> Iterator[memoryview]:
     """The content of a tensor, in pieces of `tensor.n_bytes` together."""
     if tensor.type_name in INTEGERS:
         yield from _integers(tensor)
@@ -52,7 +52,7 @@ def _constant(tensor: PlannedTensor) -> float | None:
     return None
 
 
-def _output_name(plan: Plan) -> str:
+def _output_name(plan: DummyPlan) -> str:
     """The matrix that gives the logits: the embeddings where a model has none of its own."""
     return _OUTPUT if any(each.name == _OUTPUT for each in plan.tensors) else _EMBEDDING
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from orchestrator.errors import ModelError
 from orchestrator.model.check.verdict import judge
 from orchestrator.model.dummy.cache import DEFAULT_LIMIT_BYTES, keep
-from orchestrator.model.dummy.plan import Plan, plan_like
+from orchestrator.model.dummy.plan import DummyPlan, plan_like
 from orchestrator.model.dummy.presets import preset_of_file, preset_plan
 from orchestrator.model.source.fetch import Model
 from orchestrator.model.source.open_model import open_model
@@ -20,7 +20,7 @@ SOURCE = "dummy"
 
 def plan_of(
     spec: ModelSpec, workspace: Workspace, progress: Progress, *, base: Path, checkout: Path | None = None
-) -> Plan:
+) -> DummyPlan:
     """The plan of a dummy of the model that `spec` names; of a model on the hub only the header is fetched.
 
     When the hub does not answer, and the file is of a model that there is a preset of, it is the preset's.
@@ -48,7 +48,7 @@ def plan_of(
 
 
 def make_dummy(
-    plan: Plan, workspace: Workspace, progress: Progress, *, limit_bytes: int = DEFAULT_LIMIT_BYTES
+    plan: DummyPlan, workspace: Workspace, progress: Progress, *, limit_bytes: int = DEFAULT_LIMIT_BYTES
 ) -> Model:
     """The dummy as a model that is ready to run, from the cache or written now.
 

@@ -12,7 +12,7 @@ from orchestrator.errors import ModelError
 from orchestrator.model.dummy.blocks import check_type
 from orchestrator.model.dummy.mark import KEY, KEY_FORMAT, KEY_ORIGIN, NAME_PREFIX
 from orchestrator.model.dummy.metadata import ARRAY, INT32, STRING, Coding, Pair, read_pairs, truth, uint
-from orchestrator.model.gguf.byte_source import Source
+from orchestrator.model.gguf.byte_source import ByteSource
 from orchestrator.model.gguf.header import DEFAULT_ALIGNMENT, Header, read_header
 from orchestrator.model.gguf.types import tensor_types
 from orchestrator.values import Value
@@ -39,7 +39,7 @@ class PlannedTensor(Value):
     offset: int
 
 
-class Plan(Value, dict=True):
+class DummyPlan(Value, dict=True):
     """A dummy to be written.
 
     name: the file's name without `-dummy.gguf`.
@@ -89,9 +89,9 @@ class Plan(Value, dict=True):
 
 
 class _Unwritten:
-    """A dummy of which only the header is there, as a `Source`."""
+    """A dummy of which only the header is there, as a `ByteSource`."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: DummyPlan) -> None:
         self.name = f"{plan.name}-dummy.gguf"
         self.size_bytes = plan.size_bytes
         self._head = plan.head
@@ -113,7 +113,7 @@ def make_plan(
     *,
     version: int = 3,
     alignment: int = DEFAULT_ALIGNMENT,
-) -> Plan:
+) -> DummyPlan:
     """A dummy with these key-value pairs, to which its marks are added, and these tensors (name, shape, type).
 
     Raises:
@@ -135,7 +135,7 @@ def make_plan(
         # Both gguf.c and gguf.cpp want each tensor just behind the one before it.
         offset = padded(offset + n_bytes, alignment)
     coding = Coding(version)
-    return Plan(
+    return DummyPlan(
         name=_file_name(name),
         origin=origin,
         version=version,
@@ -146,7 +146,7 @@ def make_plan(
     )
 
 
-def plan_like(name: str, origin: str, sources: Sequence[Source]) -> Plan:
+def plan_like(name: str, origin: str, sources: Sequence[ByteSource]) -> DummyPlan:
     """A dummy of the model in `sources` (all its parts, in order), whose headers are read and nothing else.
 
     The parts of a split model become one file.

@@ -9,7 +9,7 @@ from pathlib import Path
 from orchestrator.errors import UsageError
 from orchestrator.model.dummy.metadata import Coding, Pair, integer, real, truth, uint
 from orchestrator.model.dummy.mix import MIXES, MixFacts, check_mix, tensor_type
-from orchestrator.model.dummy.plan import Plan, make_plan
+from orchestrator.model.dummy.plan import DummyPlan, make_plan
 from orchestrator.model.dummy.vocabulary import VocabularySpec, find_vocabulary, read_vocabulary
 from orchestrator.recipe.document.suggest import did_you_mean
 from orchestrator.values import Value
@@ -89,7 +89,9 @@ class Preset(Value):
         return self.head_dim or self.n_embd // self.n_head
 
 
-def preset_plan(preset: Preset, workspace: Workspace, *, mix: str | None = None, checkout: Path | None = None) -> Plan:
+def preset_plan(
+    preset: Preset, workspace: Workspace, *, mix: str | None = None, checkout: Path | None = None
+) -> DummyPlan:
     """A dummy of a preset.
 
     Args:

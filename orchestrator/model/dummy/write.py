@@ -11,7 +11,7 @@ from pathlib import Path
 
 from orchestrator.model.dummy.blocks import Pools, zeros
 from orchestrator.model.dummy.content import tensor_bytes
-from orchestrator.model.dummy.plan import Plan
+from orchestrator.model.dummy.plan import DummyPlan
 from orchestrator.progress import Progress
 
 # Pieces are parts of a few pools, so a longer queue takes no memory.
@@ -21,7 +21,7 @@ _STEP_BYTES = 64 * 1024 * 1024
 _JOINED_BYTES = 1024 * 1024
 
 
-def write(plan: Plan, path: Path, progress: Progress) -> str:
+def write(plan: DummyPlan, path: Path, progress: Progress) -> str:
     """Write the dummy to `path`, which must not exist, and have it on the disk; returns its SHA-256 in hex.
 
     Raises:
@@ -46,7 +46,7 @@ def write(plan: Plan, path: Path, progress: Progress) -> str:
     return digest
 
 
-def _pieces(plan: Plan) -> Iterator[memoryview]:
+def _pieces(plan: DummyPlan) -> Iterator[memoryview]:
     """The whole file."""
     yield memoryview(plan.head)
     pools, written = Pools(plan.digest), 0

@@ -15,7 +15,7 @@ from orchestrator.progress import Progress
 _HASHED_BYTES = 4 * 1024 * 1024
 
 
-class Source(Protocol):
+class ByteSource(Protocol):
     """Bytes that can be read at an offset, such as a file or a file on a server that answers range requests."""
 
     @property
@@ -31,7 +31,7 @@ class Source(Protocol):
 
 
 class FileSource:
-    """A local file as a `Source`; a context manager that closes it.
+    """A local file as a `ByteSource`; a context manager that closes it.
 
     It is read, not mapped: a mapped file that another program cuts short kills the reader with SIGBUS.
 

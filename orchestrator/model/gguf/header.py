@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import NoReturn
 
 from orchestrator.errors import ModelError
-from orchestrator.model.gguf.byte_source import Source
+from orchestrator.model.gguf.byte_source import ByteSource
 from orchestrator.model.gguf.not_gguf import explain_not_gguf
 from orchestrator.model.gguf.types import TensorType, tensor_types
 from orchestrator.values import Value
@@ -137,7 +137,7 @@ class Header(Value):
         return value if isinstance(value, ArrayInfo) else None
 
 
-def read_header(source: Source) -> Header:
+def read_header(source: ByteSource) -> Header:
     """Read and check the header of the GGUF in `source`; all tensors must lie within it.
 
     Raises:
@@ -146,7 +146,7 @@ def read_header(source: Source) -> Header:
     return _Reader(source).header()
 
 
-def read_elements(source: Source, header: Header, array: ArrayInfo, indices: Iterable[int]) -> dict[int, Scalar]:
+def read_elements(source: ByteSource, header: Header, array: ArrayInfo, indices: Iterable[int]) -> dict[int, Scalar]:
     """Elements of an array that was not kept, such as the texts of some tokens, in one pass; those that it has."""
     wanted = sorted({index for index in indices if 0 <= index < array.count})
     if array.values is not None:
@@ -157,7 +157,7 @@ def read_elements(source: Source, header: Header, array: ArrayInfo, indices: Ite
 class _Reader:
     """A position in a source, a buffer, and what has been spent of the limits."""
 
-    def __init__(self, source: Source, version: int = 3) -> None:
+    def __init__(self, source: ByteSource, version: int = 3) -> None:
         self._source = source
         self._size = source.size_bytes
         self._buffer = b""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from orchestrator.model.gguf.byte_source import Source
+from orchestrator.model.gguf.byte_source import ByteSource
 from orchestrator.model.gguf.header import ArrayInfo, Header, Scalar, read_elements
 from orchestrator.model.gguf.types import file_type_name
 from orchestrator.values import Value, replace
@@ -51,7 +51,7 @@ class HeaderSummary(Value):
     metadata: Mapping[str, Scalar]
 
 
-def summarise(source: Source, header: Header) -> HeaderSummary:
+def summarise(source: ByteSource, header: Header) -> HeaderSummary:
     """The summary of a header that was just read from `source`."""
     tokens = header.array("tokenizer.ggml.tokens")
     bos_id, eos_id = (header.integer(f"tokenizer.ggml.{kind}_token_id") for kind in ("bos", "eos"))
@@ -99,7 +99,7 @@ def merge(parts: Sequence[HeaderSummary]) -> HeaderSummary:
     )
 
 
-def _tokens(source: Source, header: Header, tokens: ArrayInfo | None, *ids: int | None) -> dict[int | None, str]:
+def _tokens(source: ByteSource, header: Header, tokens: ArrayInfo | None, *ids: int | None) -> dict[int | None, str]:
     """The texts of some tokens, by their ids."""
     if tokens is None:
         return {}

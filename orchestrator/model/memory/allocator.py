@@ -18,7 +18,7 @@ _ENDLESS = 1 << 62
 _PAGE = 4096
 
 
-class Tensor(Struct, eq=False):
+class GraphTensor(Struct, eq=False):
     """A tensor of a graph: its extents (ggml's order, fastest first), and what it is made of.
 
     layout: what must be equal for one tensor to be written over another: element size, extents, strides.
@@ -28,8 +28,8 @@ class Tensor(Struct, eq=False):
 
     shape: tuple[int, ...]
     element_bytes: int
-    sources: tuple[Tensor, ...] = ()
-    view_of: Tensor | None = None
+    sources: tuple[GraphTensor, ...] = ()
+    view_of: GraphTensor | None = None
     contiguous: bool = True
     over_input: bool = False
     external: bool = False
@@ -42,7 +42,7 @@ class Tensor(Struct, eq=False):
             n *= extent
         return n
 
-    def same_layout(self, other: Tensor) -> bool:
+    def same_layout(self, other: GraphTensor) -> bool:
         return (
             self.contiguous
             and other.contiguous
@@ -55,18 +55,18 @@ def _extents(shape: tuple[int, ...]) -> tuple[int, ...]:
     return (*shape, 1, 1, 1, 1)[:4]
 
 
-EXTERNAL = Tensor((0,), 0, external=True)
+EXTERNAL = GraphTensor((0,), 0, external=True)
 
 
 class Graph:
     """A graph in the making: nodes in the order in which ggml computes them, and its leaves (inputs)."""
 
     def __init__(self) -> None:
-        self.nodes: list[Tensor] = []
-        self.leaves: list[Tensor] = []
+        self.nodes: list[GraphTensor] = []
+        self.leaves: list[GraphTensor] = []
         self._seen: set[int] = {id(EXTERNAL)}
 
-    def expand(self, tensor: Tensor) -> Tensor:
+    def expand(self, tensor: GraphTensor) -> GraphTensor:
         """Add `tensor` and all that it is made of, as `ggml_build_forward_expand`."""
         stack = [(tensor, iter(tensor.sources))]
         if id(tensor) in self._seen:
@@ -88,31 +88,31 @@ class Graph:
 
     # The operations that models are made of. Each result is f32 unless it says otherwise.
 
-    def input(self, *shape: int, element_bytes: int = F32) -> Tensor:
-        return Tensor(shape, element_bytes, is_input=True)
+    def input(self, *shape: int, element_bytes: int = F32) -> GraphTensor:
+        return GraphTensor(shape, element_bytes, is_input=True)
 
-    def mul_mat(self, n_out: int, x: Tensor) -> Tensor:
+    def mul_mat(self, n_out: int, x: GraphTensor) -> GraphTensor:
         """A weight of `n_out` rows times `x`."""
-        return Tensor((n_out, *x.shape[1:]), F32, (EXTERNAL, x))
+        return GraphTensor((n_out, *x.shape[1:]), F32, (EXTERNAL, x))
 
-    def new(self, shape: tuple[int, ...], *sources: Tensor, element_bytes: int = F32) -> Tensor:
+    def new(self, shape: tuple[int, ...], *sources: GraphTensor, element_bytes: int = F32) -> GraphTensor:
         """An operation whose result needs memory of its own."""
-        return Tensor(shape, element_bytes, sources)
+        return GraphTensor(shape, element_bytes, sources)
 
-    def over(self, x: Tensor, *others: Tensor) -> Tensor:
+    def over(self, x: GraphTensor, *others: GraphTensor) -> GraphTensor:
         """An operation that may write its result over one of its inputs: add, mul, scale, norm, rope, softmax …"""
-        return Tensor(x.shape, F32, (x, *others), over_input=True)
+        return GraphTensor(x.shape, F32, (x, *others), over_input=True)
 
-    def reshape(self, x: Tensor, *shape: int) -> Tensor:
-        return Tensor(shape, x.element_bytes, (x,), view_of=x.view_of or x)
+    def reshape(self, x: GraphTensor, *shape: int) -> GraphTensor:
+        return GraphTensor(shape, x.element_bytes, (x,), view_of=x.view_of or x)
 
-    def view(self, x: Tensor, *shape: int) -> Tensor:
+    def view(self, x: GraphTensor, *shape: int) -> GraphTensor:
         """A part of `x`, or `x` with its dimensions in another order: not contiguous."""
-        return Tensor(shape, x.element_bytes, (x,), view_of=x.view_of or x, contiguous=False)
+        return GraphTensor(shape, x.element_bytes, (x,), view_of=x.view_of or x, contiguous=False)
 
-    def store(self, *sources: Tensor) -> Tensor:
+    def store(self, *sources: GraphTensor) -> GraphTensor:
         """An operation that writes into external memory (the KV cache)."""
-        return Tensor((0,), 0, (*sources, EXTERNAL), external=True)
+        return GraphTensor((0,), 0, (*sources, EXTERNAL), external=True)
 
 
 class _State(Struct):
@@ -122,7 +122,7 @@ class _State(Struct):
     allocated: bool = False
 
 
-class Plan(Value, kw_only=False):
+class BufferPlan(Value, kw_only=False):
     """Where the tensors of a graph lie: `places` in the order of the leaves and then the nodes; None: no place."""
 
     n_bytes: int
@@ -171,18 +171,18 @@ class _Space(Struct):
             self.free.insert(index, [offset, size])
 
 
-def plan(graph: Graph) -> Plan:
+def plan(graph: Graph) -> BufferPlan:
     """Give each tensor its place, as `ggml_gallocr_alloc_graph_impl` does."""
     space = _Space()
     states: dict[int, _State] = {}
 
-    def state(tensor: Tensor) -> _State:
+    def state(tensor: GraphTensor) -> _State:
         found = states.get(id(tensor))
         if found is None:
             found = states[id(tensor)] = _State()
         return found
 
-    def allocate(tensor: Tensor) -> None:
+    def allocate(tensor: GraphTensor) -> None:
         here = state(tensor)
         if here.allocated or tensor.external or tensor.view_of is not None:
             return
@@ -223,7 +223,7 @@ def plan(graph: Graph) -> Plan:
             if not gone.external and not of_gone.views and not of_gone.children and of_gone.allocated:
                 space.give(of_gone.offset, gone.n_bytes)
                 of_gone.allocated = False
-    return Plan(
+    return BufferPlan(
         n_bytes=space.n_bytes,
         places=tuple(
             None if each.external or each.view_of is not None else places.get(id(each), state(each).offset)
@@ -232,7 +232,7 @@ def plan(graph: Graph) -> Plan:
     )
 
 
-def _reuse(tensor: Tensor, parent: Tensor, state: Callable[[Tensor], _State]) -> int | None:
+def _reuse(tensor: GraphTensor, parent: GraphTensor, state: Callable[[GraphTensor], _State]) -> int | None:
     """The place of `parent`, when `tensor` may be written over it (never over a view: ggml sees it as not its own)."""
     of_parent = state(parent)
     free = of_parent.allocated and of_parent.children == 1 and not of_parent.views
@@ -242,7 +242,7 @@ def _reuse(tensor: Tensor, parent: Tensor, state: Callable[[Tensor], _State]) ->
     return of_parent.offset
 
 
-def touched_bytes(plan: Plan, graph: Graph) -> int:
+def touched_bytes(plan: BufferPlan, graph: Graph) -> int:
     """How much of a buffer laid out by `plan` a graph of the same form, with smaller tensors, really uses.
 
     llama.cpp plans once, for the largest batch, and keeps the places; pages that no tensor touches cost nothing.
@@ -254,7 +254,7 @@ def touched_bytes(plan: Plan, graph: Graph) -> int:
     return total
 
 
-def _pages(places: Sequence[int | None], tensors: Sequence[Tensor]) -> Iterator[tuple[int, int]]:
+def _pages(places: Sequence[int | None], tensors: Sequence[GraphTensor]) -> Iterator[tuple[int, int]]:
     pairs = zip(places, tensors, strict=True)
     yield from sorted(
         (place // _PAGE * _PAGE, -(-(place + tensor.n_bytes) // _PAGE) * _PAGE)

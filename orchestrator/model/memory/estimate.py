@@ -1,7 +1,7 @@
 """How much memory a run will take, before it is run: by part, as llama.cpp's own loader will say it, and in all.
 
 Weights and KV cache follow from the header's numbers; the compute buffer from the graph that llama.cpp will reserve
-(`memory_graph`, `memory_plan`); what differs by build stands in `memory_eras`.
+(`graph`, `allocator`); what differs by build stands in `memory_eras`.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ follows `build_llama` and its kin in llama.cpp's source; what changed over time 
 from __future__ import annotations
 
 from orchestrator.eras.memory import GraphEra
-from orchestrator.model.memory.allocator import EXTERNAL, F16, F32, I32, I64, Graph, Tensor
+from orchestrator.model.memory.allocator import EXTERNAL, F16, F32, I32, I64, Graph, GraphTensor
 from orchestrator.model.memory.shape import Layer, Shape
 from orchestrator.values import Value
 
@@ -33,8 +33,8 @@ class _Builder:
     def __init__(self, shape: Shape, batch: Batch, era: GraphEra) -> None:
         self.shape, self.batch, self.era = shape, batch, era
         self.graph = Graph()
-        self.k_rotation: Tensor | None = None
-        self.v_rotation: Tensor | None = None
+        self.k_rotation: GraphTensor | None = None
+        self.v_rotation: GraphTensor | None = None
 
     def build(self) -> Graph:
         graph, shape, n_tokens = self.graph, self.shape, self.batch.n_tokens
@@ -81,17 +81,17 @@ class _Builder:
         if self.era.rotated and batch.quantized_v:
             self.v_rotation = graph.input(64, 64)
 
-    def _mask(self, n_kv: int) -> Tensor:
+    def _mask(self, n_kv: int) -> GraphTensor:
         graph, batch = self.graph, self.batch
         if self.era.f16_mask and batch.flash_attn:
             return graph.input(n_kv, batch.n_tokens, element_bytes=F16)
         mask = graph.input(n_kv, batch.n_tokens, element_bytes=F32)
         return graph.new(mask.shape, mask, element_bytes=F16) if batch.flash_attn else mask
 
-    def _norm(self, x: Tensor) -> Tensor:
+    def _norm(self, x: GraphTensor) -> GraphTensor:
         return self.graph.over(self.graph.over(x), EXTERNAL)
 
-    def _attention(self, layer: Layer, x: Tensor, positions: Tensor) -> Tensor:
+    def _attention(self, layer: Layer, x: GraphTensor, positions: GraphTensor) -> GraphTensor:
         graph, batch, n_tokens = self.graph, self.batch, self.batch.n_tokens
         if "attn_kv_a_mqa.weight" in layer.tensors:
             q, k, v = self._latent(layer, x, positions)
@@ -138,7 +138,7 @@ class _Builder:
         now = graph.mul_mat(self.shape.n_embd, now)
         return graph.over(now, EXTERNAL) if "attn_output.bias" in layer.tensors else now
 
-    def _project(self, layer: Layer, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _project(self, layer: Layer, x: GraphTensor) -> tuple[GraphTensor, GraphTensor, GraphTensor]:
         graph, n_tokens = self.graph, self.batch.n_tokens
         shapes = (
             ("attn_q", layer.head_k, layer.n_head),
@@ -160,7 +160,9 @@ class _Builder:
         q, k, v = made
         return q, k, v
 
-    def _latent(self, layer: Layer, x: Tensor, positions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _latent(
+        self, layer: Layer, x: GraphTensor, positions: GraphTensor
+    ) -> tuple[GraphTensor, GraphTensor, GraphTensor]:
         """Multi-head latent attention (deepseek2): K and V come out of one short vector."""
         graph, n_tokens, tensors = self.graph, self.batch.n_tokens, layer.tensors
         q_name = "attn_q_b.weight" if "attn_q_b.weight" in tensors else "attn_q.weight"
@@ -183,7 +185,7 @@ class _Builder:
         q = graph.new((layer.head_k, layer.n_head, n_tokens), graph.view(q, *q.shape), turned)
         return q, k, v
 
-    def _rotate(self, x: Tensor, rotation: Tensor) -> Tensor:
+    def _rotate(self, x: GraphTensor, rotation: GraphTensor) -> GraphTensor:
         graph, size = self.graph, rotation.shape[0]
         n = 1
         for extent in x.shape:
@@ -191,7 +193,7 @@ class _Builder:
         turned = graph.new((size, n // size), rotation, graph.reshape(x, size, n // size))
         return graph.reshape(turned, *x.shape)
 
-    def _store(self, layer: Layer, k: Tensor, v: Tensor) -> None:
+    def _store(self, layer: Layer, k: GraphTensor, v: GraphTensor) -> None:
         graph, n_tokens = self.graph, self.batch.n_tokens
         windowed = layer.window is not None
         if self.era.row_indices:
@@ -202,7 +204,7 @@ class _Builder:
         graph.expand(graph.store(k))
         graph.expand(graph.store(graph.view(v, layer.v_width, n_tokens)))
 
-    def _state(self, x: Tensor) -> Tensor:
+    def _state(self, x: GraphTensor) -> GraphTensor:
         """A recurrent layer, roughly: the widened input twice, and the state's update beside it."""
         graph, n_tokens = self.graph, self.batch.n_tokens
         inner = max(self.shape.state_r, self.shape.n_embd * 2)
@@ -212,7 +214,7 @@ class _Builder:
         gated = graph.new((inner, n_tokens), graph.view(scan, inner, n_tokens), graph.view(wide, inner, n_tokens))
         return graph.mul_mat(self.shape.n_embd, gated)
 
-    def _feed_forward(self, layer: Layer, x: Tensor) -> Tensor:
+    def _feed_forward(self, layer: Layer, x: GraphTensor) -> GraphTensor:
         tensors = layer.tensors
         if "ffn_gate_inp.weight" not in tensors:
             return self._dense(layer, x, "ffn_{}")
@@ -225,7 +227,7 @@ class _Builder:
             now = self.graph.over(now, shared)
         return now
 
-    def _dense(self, layer: Layer, x: Tensor, names: str) -> Tensor:
+    def _dense(self, layer: Layer, x: GraphTensor, names: str) -> GraphTensor:
         graph, tensors = self.graph, layer.tensors
         up_name, gate_name, down_name = (f"{names.format(part)}.weight" for part in ("up", "gate", "down"))
         if up_name not in tensors:
@@ -242,12 +244,12 @@ class _Builder:
             now = graph.over(up)
         return self._biased(graph.mul_mat(self.shape.n_embd, now), f"{names.format('down')}.bias", layer)
 
-    def _glu(self, gate: Tensor, up: Tensor) -> Tensor:
+    def _glu(self, gate: GraphTensor, up: GraphTensor) -> GraphTensor:
         if self.era.split_glu:
             return self.graph.new(gate.shape, gate, up)
         return self.graph.over(self.graph.over(gate), up)
 
-    def _halves(self, joined: Tensor, inner: int) -> Tensor:
+    def _halves(self, joined: GraphTensor, inner: int) -> GraphTensor:
         """Gate and up in one product."""
         graph, rest = self.graph, joined.shape[1:]
         if self.era.split_glu:
@@ -256,10 +258,10 @@ class _Builder:
         second = graph.new((inner, *rest), graph.view(joined, inner, *rest))
         return graph.over(graph.over(first), second)
 
-    def _biased(self, x: Tensor, name: str, layer: Layer) -> Tensor:
+    def _biased(self, x: GraphTensor, name: str, layer: Layer) -> GraphTensor:
         return self.graph.over(x, EXTERNAL) if name in layer.tensors else x
 
-    def _experts(self, layer: Layer, x: Tensor) -> Tensor:
+    def _experts(self, layer: Layer, x: GraphTensor) -> GraphTensor:
         graph, tensors, used = self.graph, layer.tensors, self.shape.n_expert_used
         n_embd, n_tokens = x.shape[0], x.shape[1]
         logits = graph.mul_mat(self.shape.n_expert, x)

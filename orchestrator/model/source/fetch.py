@@ -7,7 +7,7 @@ from pathlib import Path
 from orchestrator.errors import ModelError
 from orchestrator.model.check.verdict import Verdict, judge
 from orchestrator.model.gguf.summary import HeaderSummary, merge
-from orchestrator.model.source.model_files import Located, Part
+from orchestrator.model.source.model_files import ModelFile, ModelFiles
 from orchestrator.progress import Progress
 from orchestrator.recipe.schema.recipe import HubModel, ModelSpec, PackageModel
 from orchestrator.values import Value
@@ -58,7 +58,7 @@ def fetch(spec: ModelSpec, workspace: Workspace, progress: Progress, *, base: Pa
     )
 
 
-def _locate(spec: ModelSpec, workspace: Workspace, progress: Progress, base: Path) -> Located:
+def _locate(spec: ModelSpec, workspace: Workspace, progress: Progress, base: Path) -> ModelFiles:
     """By the module of its source; only that one is imported, as start-up time counts."""
     if isinstance(spec, HubModel):
         from orchestrator.model.source.hub import download as hub
@@ -73,7 +73,7 @@ def _locate(spec: ModelSpec, workspace: Workspace, progress: Progress, base: Pat
     return local.locate(spec, workspace, progress, base=base)
 
 
-def _judge(part: Part, located: Located, workspace: Workspace, progress: Progress) -> Verdict:
+def _judge(part: ModelFile, located: ModelFiles, workspace: Workspace, progress: Progress) -> Verdict:
     verdict = judge(part.path, workspace, progress, sha256=part.sha256)
     if part.promised_sha256 not in (None, verdict.sha256):
         raise ModelError(
@@ -84,7 +84,7 @@ def _judge(part: Part, located: Located, workspace: Workspace, progress: Progres
     return verdict
 
 
-def _check_wanted(spec: ModelSpec, verdict: Verdict, located: Located) -> None:
+def _check_wanted(spec: ModelSpec, verdict: Verdict, located: ModelFiles) -> None:
     """The recipe's own `sha256` and `size_bytes`, where it has them."""
     wanted_and_found: list[tuple[str, object, object]] = [
         ("size", spec.size_bytes, verdict.size_bytes),
@@ -99,7 +99,7 @@ def _check_wanted(spec: ModelSpec, verdict: Verdict, located: Located) -> None:
             )
 
 
-def _check_split(header: HeaderSummary, located: Located) -> None:
+def _check_split(header: HeaderSummary, located: ModelFiles) -> None:
     path = located.parts[0].path
     if header.n_parts != len(located.parts):
         raise ModelError(

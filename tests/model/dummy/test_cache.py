@@ -14,7 +14,7 @@ from orchestrator.errors import ModelError, UsageError, WorkspaceError
 from orchestrator.model.dummy import cache
 from orchestrator.model.dummy.make import make_dummy, plan_of
 from orchestrator.model.dummy.mark import is_dummy
-from orchestrator.model.dummy.plan import Plan, plan_like
+from orchestrator.model.dummy.plan import DummyPlan, plan_like
 from orchestrator.model.gguf.byte_source import FileSource
 from orchestrator.model.gguf.header import read_header
 from orchestrator.recipe.schema.recipe import HubModel, PathModel
@@ -30,7 +30,7 @@ def workspace(tmp_path: Path) -> Workspace:
     return Workspace(vendor=tmp_path / "vendor", runs=tmp_path / "runs")
 
 
-def plan(name: str = "tiny.gguf", n_bytes: int = 3 * MIB) -> Plan:
+def plan(name: str = "tiny.gguf", n_bytes: int = 3 * MIB) -> DummyPlan:
     return plan_like(name, "memory", [Bytes(tiny_model(n_bytes=n_bytes))])
 
 

@@ -12,7 +12,7 @@ from orchestrator.errors import ModelError, UsageError
 from orchestrator.model.dummy.blocks import Pools
 from orchestrator.model.dummy.content import tensor_bytes
 from orchestrator.model.dummy.mark import is_dummy
-from orchestrator.model.dummy.plan import Plan, plan_like
+from orchestrator.model.dummy.plan import DummyPlan, plan_like
 from orchestrator.model.dummy.presets import PRESETS, Preset, preset_named, preset_of_file, preset_plan
 from orchestrator.model.gguf.header import ArrayInfo, Header, read_header
 from orchestrator.model.gguf.summary import summarise
@@ -42,11 +42,11 @@ TENSORS = [
 SMALL = Gguf(kv=KV, tensors=TENSORS, data=bytes(1280), alignment=64)
 
 
-def small(gguf_file: Gguf = SMALL) -> Plan:
+def small(gguf_file: Gguf = SMALL) -> DummyPlan:
     return plan_like("small-Q4_1.gguf", "here", [Bytes(gguf_file.build())])
 
 
-def content(plan: Plan, name: str) -> bytes:
+def content(plan: DummyPlan, name: str) -> bytes:
     tensor = next(each for each in plan.tensors if each.name == name)
     raw = b"".join(tensor_bytes(tensor, plan, Pools("x")))
     assert len(raw) == tensor.n_bytes

@@ -18,13 +18,13 @@ import json, sys, time
 from pathlib import Path
 from orchestrator.errors import ModelError
 from orchestrator.model.inspection import inspect
-from orchestrator.model.source.open_model import Opened, OpenPart
+from orchestrator.model.source.open_model import OpenModel, OpenPart
 from orchestrator.model.gguf.byte_source import FileSource
 begin = time.process_time()
 try:
     with FileSource(Path(sys.argv[1])) as source:
         part = OpenPart(name="x.gguf", source=source, path=None)
-        opened = Opened(source="path", origin="x.gguf", revision=None, parts=(part,))
+        opened = OpenModel(source="path", origin="x.gguf", revision=None, parts=(part,))
         inspect(opened, tensors=True).model_dump_json()
     what = None
 except ModelError as error:

@@ -23,8 +23,8 @@ from filelock import FileLock, Timeout
 from orchestrator.errors import ModelError
 from orchestrator.model.gguf.byte_source import hash_file
 from orchestrator.model.source.hub import errors as hub_errors
-from orchestrator.model.source.hub.metadata import COMMIT, SHA256, Remote, ask, check_promises, commit_of, in_cache
-from orchestrator.model.source.model_files import Located, Part
+from orchestrator.model.source.hub.metadata import COMMIT, SHA256, HubMetadata, ask, check_promises, commit_of, in_cache
+from orchestrator.model.source.model_files import ModelFile, ModelFiles
 from orchestrator.model.source.split import part_names
 from orchestrator.progress import Progress
 from orchestrator.recipe.schema.recipe import HubModel
@@ -37,7 +37,7 @@ _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 _REFUSALS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EIO, errno.ENAMETOOLONG)
 
 
-def locate(spec: HubModel, workspace: Workspace, progress: Progress, *, base: Path) -> Located:
+def locate(spec: HubModel, workspace: Workspace, progress: Progress, *, base: Path) -> ModelFiles:
     """The file (all files of a split model) in the hub's cache, downloaded unless it is there.
 
     With a commit as revision and the file in the cache, nothing is asked of the network. With a branch, the cached
@@ -62,8 +62,8 @@ def locate(spec: HubModel, workspace: Workspace, progress: Progress, *, base: Pa
     return located
 
 
-def _located(spec: HubModel, parts: tuple[Part, ...], commit: str | None) -> Located:
-    return Located(
+def _located(spec: HubModel, parts: tuple[ModelFile, ...], commit: str | None) -> ModelFiles:
+    return ModelFiles(
         parts=parts,
         origin=f"hub:{spec.repo}/{spec.file}@{commit or spec.revision}",
         revision=commit,
@@ -76,7 +76,7 @@ def _memory(spec: HubModel, workspace: Workspace) -> Path:
     return workspace.models / "hub" / f"{key}.json"
 
 
-def _remembered(spec: HubModel, names: tuple[str, ...], workspace: Workspace) -> Located | None:
+def _remembered(spec: HubModel, names: tuple[str, ...], workspace: Workspace) -> ModelFiles | None:
     """Where the files of a pinned model lay the last time: the hub's library alone takes 0.2 s to import."""
     if not COMMIT.match(spec.revision):
         return None
@@ -89,13 +89,13 @@ def _remembered(spec: HubModel, names: tuple[str, ...], workspace: Workspace) ->
     return _located(spec, tuple(_cached_part(path) for path in paths), spec.revision)
 
 
-def _cached_part(path: Path, just_hashed: str | None = None) -> Part:
+def _cached_part(path: Path, just_hashed: str | None = None) -> ModelFile:
     """A file of the cache; the name of its blob is the hash that the hub promised."""
     blob = path.resolve().name
-    return Part(path=path, sha256=just_hashed, promised_sha256=blob if SHA256.match(blob) else None)
+    return ModelFile(path=path, sha256=just_hashed, promised_sha256=blob if SHA256.match(blob) else None)
 
 
-def bring(spec: HubModel, name: str, revision: str, progress: Progress) -> tuple[Part, str | None]:
+def bring(spec: HubModel, name: str, revision: str, progress: Progress) -> tuple[ModelFile, str | None]:
     """One file and its commit (None when it lies in the cache in a place that tells no commit).
 
     It is downloaded unless it is there: `name` alone, whatever other files the model of `spec` has.
@@ -134,7 +134,7 @@ def bring(spec: HubModel, name: str, revision: str, progress: Progress) -> tuple
     return _cached_part(path, just_hashed), commit_of(path, name)
 
 
-def _download_blob(spec: HubModel, name: str, remote: Remote, progress: Progress) -> str | None:
+def _download_blob(spec: HubModel, name: str, remote: HubMetadata, progress: Progress) -> str | None:
     """Have the file's content in the cache, going on where an earlier run stopped; returns its SHA-256 if computed."""
     from huggingface_hub import constants
     from huggingface_hub.file_download import repo_folder_name
@@ -167,7 +167,7 @@ def _download_blob(spec: HubModel, name: str, remote: Remote, progress: Progress
     )
 
 
-def _download(spec: HubModel, name: str, remote: Remote, partial: Path, progress: Progress) -> bool:
+def _download(spec: HubModel, name: str, remote: HubMetadata, partial: Path, progress: Progress) -> bool:
     """Bring `partial` to the file's full size; says whether a part was there before."""
     size = remote.size_bytes or 0
     before = partial.stat().st_size if partial.exists() else 0
@@ -186,7 +186,7 @@ def _download(spec: HubModel, name: str, remote: Remote, partial: Path, progress
     return before > 0
 
 
-def _download_more(spec: HubModel, name: str, remote: Remote, file: _Partial, progress: Progress) -> None:
+def _download_more(spec: HubModel, name: str, remote: HubMetadata, file: _Partial, progress: Progress) -> None:
     """One request for the rest of the file; a connection that breaks after it brought something is no error."""
     from huggingface_hub import hf_hub_url
     from huggingface_hub.errors import HfHubHTTPError

@@ -19,7 +19,7 @@ _ETAG = re.compile(r"[0-9A-Za-z_][0-9A-Za-z_.-]{0,127}\Z")
 _DEADLINE_S = 25.0
 
 
-class Remote(Value):
+class HubMetadata(Value):
     """What the hub says about a file. `location` is where its content is, on another host as a rule, for a while."""
 
     commit: str
@@ -33,7 +33,7 @@ class Remote(Value):
         return self.etag if SHA256.match(self.etag) else None
 
 
-def ask(repo: str, name: str, revision: str) -> Remote:
+def ask(repo: str, name: str, revision: str) -> HubMetadata:
     """Ask the hub about a file. What can be raised: `hub_errors.failures()`."""
     from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url  # here and below: slow, often not needed
     from huggingface_hub.errors import FileMetadataError
@@ -45,7 +45,7 @@ def ask(repo: str, name: str, revision: str) -> Remote:
         raise FileMetadataError(f"no commit, or no usable ETag in the answer for {name}")
     if COMMIT.match(revision) and commit != revision:
         raise FileMetadataError(f"asked for commit {revision}, it answers of {commit}")
-    return Remote(commit=commit, etag=etag, size_bytes=metadata.size, location=metadata.location)
+    return HubMetadata(commit=commit, etag=etag, size_bytes=metadata.size, location=metadata.location)
 
 
 def in_cache(repo: str, name: str, revision: str) -> Path | None:
@@ -70,7 +70,7 @@ def commit_of(path: Path, name: str) -> str | None:
     return commit if COMMIT.match(commit) else None
 
 
-def check_promises(spec: HubModel, name: str, remote: Remote) -> None:
+def check_promises(spec: HubModel, name: str, remote: HubMetadata) -> None:
     """Refuse another file than the recipe's before it is downloaded.
 
     Raises:

@@ -1,4 +1,4 @@
-"""A file of the hub as a `Source`: its bytes are fetched by HTTP range when they are asked for, and kept."""
+"""A file of the hub as a `ByteSource`: its bytes are fetched by HTTP range when they are asked for, and kept."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from orchestrator.errors import ModelError
 from orchestrator.model.source.hub import errors as hub_errors
 from orchestrator.model.source.hub.deadline import within
 from orchestrator.model.source.hub.extents import SparseFile
-from orchestrator.model.source.hub.metadata import COMMIT, Remote, ask
+from orchestrator.model.source.hub.metadata import COMMIT, HubMetadata, ask
 from orchestrator.progress import Progress
 from orchestrator.values import Value
 from orchestrator.workspace import Workspace, write_atomic
@@ -37,9 +37,9 @@ class HubFile(Value):
     location: str | None
 
     @property
-    def remote(self) -> Remote:
+    def remote(self) -> HubMetadata:
         """What the hub said."""
-        return Remote(commit=self.commit, etag=self.etag, size_bytes=self.size_bytes, location=self.location or "")
+        return HubMetadata(commit=self.commit, etag=self.etag, size_bytes=self.size_bytes, location=self.location or "")
 
     @property
     def sha256(self) -> str | None:
