@@ -8,7 +8,7 @@ from pathlib import Path
 from orchestrator.machine import cpu
 from orchestrator.machine.memory import available
 from orchestrator.model.check import facts_cache
-from orchestrator.model.memory.allocator import Plan
+from orchestrator.model.memory.allocator import BufferPlan
 from orchestrator.model.memory.estimate import Estimate, estimate, reserve
 from orchestrator.model.memory.settings import MemorySettings, memory_settings
 from orchestrator.model.memory.shape import Shape, shape_of
@@ -33,7 +33,7 @@ class MemoryCheck(Value):
 
     shape: Shape
     settings: MemorySettings
-    reserved: Plan
+    reserved: BufferPlan
     fit: Fit
 
     def ran(self, *, n_ctx: int | None, n_prompt: int | None, n_gen: int | None) -> Estimate:

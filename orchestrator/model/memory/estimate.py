@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from functools import cache
 
 from orchestrator.model.gguf.types import TensorType, tensor_types
-from orchestrator.model.memory.allocator import Plan, plan, touched_bytes
+from orchestrator.model.memory.allocator import BufferPlan, plan, touched_bytes
 from orchestrator.model.memory.graph import Batch, build
 from orchestrator.model.memory.settings import MemorySettings
 from orchestrator.model.memory.shape import Layer, Shape
@@ -72,7 +72,7 @@ class Estimate(Value):
         return max(self.loader_bytes + self.program_bytes, self.peak_bytes)
 
 
-def reserve(shape: Shape, settings: MemorySettings) -> Plan:
+def reserve(shape: Shape, settings: MemorySettings) -> BufferPlan:
     """Where the tensors of the largest batch lie in the compute buffer; the costly part of an estimate."""
     settings = settled(shape, settings)
     n_ctx = _context(shape, settings)
@@ -84,7 +84,9 @@ def _context(shape: Shape, settings: MemorySettings) -> int:
     return settings.era.cells(settings.n_ctx or shape.n_ctx_train or 4096, flash_attn=settings.flash_attn)
 
 
-def estimate(shape: Shape, settings: MemorySettings, *, quick: bool = False, reserved: Plan | None = None) -> Estimate:
+def estimate(
+    shape: Shape, settings: MemorySettings, *, quick: bool = False, reserved: BufferPlan | None = None
+) -> Estimate:
     """The memory that a run with `settings` takes of a model of that shape. Pure; some milliseconds.
 
     Args:

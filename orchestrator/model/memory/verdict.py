@@ -7,7 +7,7 @@ from typing import Literal
 
 from orchestrator.errors import LcppError
 from orchestrator.machine.memory import Available
-from orchestrator.model.memory.allocator import Plan
+from orchestrator.model.memory.allocator import BufferPlan
 from orchestrator.model.memory.estimate import Estimate, estimate
 from orchestrator.model.memory.settings import MemorySettings
 from orchestrator.model.memory.shape import Shape
@@ -93,7 +93,7 @@ def _spare(usable_bytes: int) -> int:
     return max(_SPARE_BYTES, int(_SPARE_SHARE * usable_bytes))
 
 
-def fit(shape: Shape, settings: MemorySettings, there: Available, reserved: Plan | None = None) -> Fit:
+def fit(shape: Shape, settings: MemorySettings, there: Available, reserved: BufferPlan | None = None) -> Fit:
     """The verdict on a run of a model of that shape, with what would fit where it does not.
 
     Args:
