@@ -245,3 +245,57 @@ def test_a_summary() -> None:
 def test_scipy_is_not_needed_to_run() -> None:
     """Importing it takes longer than a comparison of stored results may take in all."""
     assert not any("scipy" in str(value) for value in vars(statistics).values())
+
+
+@pytest.mark.parametrize("n", [2, 3, 8, 15])
+@pytest.mark.parametrize("scale", [1.0, 0.01])
+def test_the_interval_of_a_summary_is_that_of_its_ratio_to_one(n: int, scale: float) -> None:
+    values = [scale * value for value in noisy(np.random.default_rng(n), n, outliers=0)]
+    summary, ratio = summarise(values), paired_ratio([1.0] * n, values)
+    assert ratio is not None
+    assert ratio.low is not None
+    assert ratio.high is not None
+    assert summary.low == pytest.approx(min(ratio.low, summary.median))
+    assert summary.high == pytest.approx(max(ratio.high, summary.median))
+
+
+def test_the_interval_of_values_around_zero_is_in_their_own_unit() -> None:
+    """Student's t of the runs less one, times the error, around the trimmed mean."""
+    values = [-2.0, -1.0, 0.0, 1.0, 2.5, 0.5]
+    summary, with_zero = summarise(values), summarise([0.0, 1.0, 2.0])
+    error = statistics._error(np.array(values))
+    half = stats.t.ppf(0.975, 5) * error
+    middle = stats.trim_mean(values, 0.2)
+    assert summary.low == pytest.approx(middle - half, rel=1e-5)
+    assert summary.high == pytest.approx(middle + half, rel=1e-5)
+    assert with_zero.low is not None
+    assert with_zero.low < 0
+
+
+def test_the_smallest_detectable_change_follows_from_error_degrees_and_rounding() -> None:
+    rng = np.random.default_rng(7)
+    for step in (0.0, 0.5):
+        ratio = paired_ratio(noisy(rng, 6), noisy(rng, 6), step=step)
+        assert ratio is not None
+        assert ratio.error is not None
+        assert ratio.degrees == 5
+        assert (ratio.rounding > 0) == (step > 0)
+        needed = stats.t.ppf(0.995, 5)
+        factor = needed + stats.norm.ppf(0.9) * math.sqrt(1 + needed**2 / 10)
+        expected = math.exp(factor * ratio.error + ratio.rounding) - 1
+        assert ratio.smallest_detectable == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_ratio_says_of_how_many_runs_it_is_and_whether_they_are_pairs() -> None:
+    paired, apart = paired_ratio([1.0, 2.0], [1.0, 2.0]), unpaired_ratio([0.5, 0.2, 0.3], [1.0, 2.0])
+    single = paired_ratio([1.0], [2.0])
+    assert paired is not None
+    assert apart is not None
+    assert single is not None
+    assert (paired.n, paired.n_a, paired.n_b, paired.paired) == (2, 2, 2, True)
+    assert (apart.n, apart.n_a, apart.n_b, apart.paired) == (2, 3, 2, False)
+    assert (single.degrees, single.error) == (None, None)
+    with pytest.raises(ValueError, match="^3 values of A and 2 of B are no pairs$"):
+        paired_ratio([1.0, 2.0, 3.0], [1.0, 2.0])
+    with pytest.raises(ValueError, match="^no value to summarise$"):
+        summarise([])
