@@ -15,13 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.errors import LcppError
-from orchestrator.parse.layout import Layout
-from orchestrator.parse.parser import parse_log, parse_run
-from orchestrator.parse.record import Record
-from orchestrator.programs.all_programs import PROGRAMS
+from orchestrator.parse.parser import parse_log
+from tests.parse.recorded import RECORDED, Recorded
 
-TRANSCRIPTS = Path(__file__).parents[1] / "data/transcripts"
-RECORDED = sorted(path.parent for path in TRANSCRIPTS.glob("*/*/asked.json"))
 NEEDED = ("loader", "metadata", "context", "timing")
 
 
@@ -31,22 +27,6 @@ def by_folder_of(folders: list[Path]) -> pytest.MarkDecorator:
 
 
 by_folder = by_folder_of(RECORDED)
-
-
-class Recorded:
-    """One transcript and how it was asked for."""
-
-    def __init__(self, folder: Path) -> None:
-        self.asked: dict[str, Any] = json.loads((folder / "asked.json").read_text())
-        self.stdout = (folder / "stdout.log").read_bytes()
-        self.stderr = (folder / "stderr.log").read_bytes()
-        self.prompt: str = self.asked.get("prompt") or ""
-        self.layout: Layout = PROGRAMS[self.asked["program"]].layout(self.asked["build"])
-
-    def read(self, stdout: bytes | None = None, stderr: bytes | None = None) -> Record:
-        """The record of it, or of what was made of its streams."""
-        stdout, stderr = self.stdout if stdout is None else stdout, self.stderr if stderr is None else stderr
-        return parse_run(stdout, stderr, self.layout, self.prompt)
 
 
 # Those whose text is known from the program run by hand, those whose text is not among the log's lines, and those

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import time
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from orchestrator.errors import IncomparableError, LcppError, UsageError
-from orchestrator.result.compare.comparison import Comparison, compare, decided, json_schema, with_texts
+from orchestrator.result.compare.comparison import Comparison, Side, compare, decided, json_schema, with_texts
 from orchestrator.result.compare.markdown import change, headline, markdown
 from orchestrator.result.measurement import Measurement
 from orchestrator.values import replace
@@ -302,6 +303,192 @@ def test_where_the_texts_part() -> None:
     assert told.text.difference.position == 15
     assert "different texts" in markdown(told)
     assert "`Paris.`" in markdown(told)
+
+
+def test_why_the_texts_cannot_be_compared() -> None:
+    silent: dict[str, Any] = {"text_sha256": None}
+    for a, b, why in (
+        ([one(1, **silent)], [one(2)], "not both have a text"),
+        ([one(1, dummy=True)], [one(2, dummy=True)], "dummy weights write no text"),
+        ([one(1, status="failed")], [one(2)], "not both have a text"),
+    ):
+        text = compare(a, b).text
+        assert (text.state, text.why) == ("unknown", why)
+    found = compare([one(1)], [one(2, **silent), one(3, **silent)]).text
+    assert (found.n_a, found.n_b) == (1, 0)
+    for written in ("0.8", "warm"):
+        warm: dict[str, Any] = {"settings": {"run.sampling.temperature": written}}
+        found = compare([one(1, **warm), one(4, text_sha256="c" * 64, **warm)], [one(2, **warm)]).text
+        assert (found.state, found.why, found.n_a, found.n_b) == ("unknown", "the sampling is not greedy", 2, 1)
+    # What a recipe does not say is greedy.
+    silent_recipe: dict[str, Any] = {"settings": {"run.sampling.temperature": None}}
+    found = compare(
+        [one(1, **silent_recipe), one(4, text_sha256="c" * 64, **silent_recipe)], [one(2, **silent_recipe)]
+    ).text
+    assert (found.state, found.why, found.n_a, found.n_b) == ("unsteady", None, 2, 1)
+
+
+# What is told of it
+
+
+def test_what_a_side_is() -> None:
+    a = [
+        one(1, case_settings={"run.n_threads": "2"}, disturbed=("busy",)),
+        one(2, case_settings={"run.n_threads": "2"}, disturbed=("busy",)),
+        one(3, case_settings={"run.n_threads": "2"}, warmup=True, disturbed=("cold",)),
+        one(4, case_settings={"run.n_threads": "2"}, build_number=None, commit=None),
+    ]
+    told = compare(a, [one(9, case_settings={"x": "1"}), one(8, case_settings={"x": "2"})], allow=frozenset({"engine"}))
+    assert told.a == Side(
+        n_runs=4,
+        n_counted=1,
+        left_out={"disturbed": 2, "warm-up": 1},
+        disturbances=("busy",),
+        names=("smoke",),
+        settings={"run.n_threads": "2"},
+        commits=("1d1ccce67613674c75c9c7e3fa4c1e24e428ba48",),
+        build_numbers=(3642,),
+        programs=("llama-cli",),
+        models=("small",),
+        machines=("Some CPU, 2 CPUs, 8 GiB",),
+        first_at="2026-01-01T00:00:01.000+00:00",
+        last_at="2026-01-01T00:00:04.000+00:00",
+    )
+    assert told.b.settings == {}
+    empty = compare([], [one(1)]).a
+    assert (empty.n_runs, empty.first_at, empty.last_at, empty.settings) == (0, None, None, {})
+
+
+def test_why_there_is_no_verdict() -> None:
+    def why(n: int, rates: list[float] | None = None, **changes: Any) -> str | None:
+        found = compare(side(rates or [100.0] * n, **changes), side([100.0] * n, 1000))
+        return {figure.name: figure.why for figure in found.figures}["generation_per_second"]
+
+    assert why(1) == "5 runs of each are needed, there is 1"
+    assert why(2) == "5 runs of each are needed, there are 2"
+    assert why(5, figures={"generation_per_second": None, "prompt_per_second": 1.0}) == "not measured on both sides"
+    noisy = compare(side([100.0, 101, 99, 100, 100.5]), side([60.0, 180, 90, 110, 70], 1000)).main
+    assert noisy is not None
+    assert noisy.ratio is not None
+    assert noisy.verdict == "undecided"
+    ends = noisy.ratio.interval(0.99)
+    assert ends is not None
+    assert noisy.why == (
+        f"a ratio from {ends[0]:.3f} to {ends[1]:.3f} (99 % interval) reaches across the margin: more runs or less noise"
+    )
+
+
+def test_a_figure_of_one_side_is_shown_and_decides_nothing() -> None:
+    found = compare([one(1, figures={"load_ms": 50.0})], [one(2)])
+    load = {figure.name: figure for figure in found.figures}["load_ms"]
+    assert load.a is not None
+    assert (load.b, load.ratio, load.verdict, load.why) == (None, None, "undecided", "not measured on both sides")
+    assert not decided(compare([one(1)], []))
+
+
+def test_what_such_runs_can_resolve() -> None:
+    """The margin and, beyond it, the smallest change that is seen."""
+    rates = [100.0, 101, 99, 100, 100.5]
+    for n in (4, 5):
+        main = compare(side(rates[:n]), side(list(reversed(rates))[:n], 1000), margin=0.1).main
+        assert main is not None
+        assert main.ratio is not None
+        assert main.ratio.smallest_detectable is not None
+        expected = None if n < 5 else pytest.approx(1.1 * (1 + main.ratio.smallest_detectable) - 1)
+        assert main.resolution == expected
+
+
+def test_runs_of_no_experiment_are_two_sets() -> None:
+    """And what a figure is rounded to is part of the interval, for pairs too."""
+    rates = [0.12] * 6
+    for paired in (True, False):
+        shared: dict[str, Any] = {} if paired else {"experiment": None}
+        main = compare(side(rates, **shared), side(rates, 1000, **shared), confidence=0.9).main
+        assert main is not None
+        assert main.ratio is not None
+        assert (main.ratio.paired, main.ratio.confidence) == (paired, 0.9)
+        assert main.ratio.ratio == pytest.approx(1)
+        assert main.ratio.rounding == pytest.approx(0.01 / 0.12)
+
+
+def test_pairs_need_most_rounds_to_be_whole() -> None:
+    a, b = side([100.0] * 6), side([100.0] * 6, 1000)
+    for n_common, paired in ((3, True), (2, False)):
+        # Those of B behind these have rounds that A has not.
+        moved = [*b[:n_common], *(replace(run, round=run.round + 50) for run in b[n_common:])]
+        main = compare(a, moved).main
+        assert main is not None
+        assert main.ratio is not None
+        assert (main.ratio.paired, main.ratio.n) == (paired, n_common if paired else 6)
+
+
+def test_rates_below_one_are_pairs_and_those_that_are_none_are_not() -> None:
+    a = side([0.5] * 5)
+    b = [
+        *side([0.5] * 5, 1000),
+        *(one(2000 + n, rate, experiment="e1", case=1, round=7) for n, rate in enumerate((0.0, math.inf))),
+    ]
+    main = compare(a, b).main
+    assert main is not None
+    assert main.ratio is not None
+    assert (main.ratio.n, main.ratio.paired, main.ratio.ratio) == (5, True, 1)
+
+
+def test_the_notes() -> None:
+    a, b = side([100.0] * 5), side([100.0] * 7, 1000)
+    assert compare(a, b).notes == ("without a partner in their round, and not in the ratio: 0 of A, 2 of B",)
+    assert compare(b, a).notes == ("without a partner in their round, and not in the ratio: 2 of A, 0 of B",)
+    assert compare(a, side([100.0] * 5, 1000)).notes == ()
+    alone: dict[str, Any] = {"experiment": None}
+    assert compare([one(1)], [one(2)]).notes == compare(side([1.0], **alone), side([1.0], 1000, **alone)).notes
+    assert compare([one(1)], [one(2)]).notes == (
+        "A and B did not run in turns: what changed on the machine between them counts as their difference. "
+        "`lcpp compare RECIPE -a … -b …` runs them in turns",
+    )
+    counted = [replace(run, figures={**run.figures, "n_gen": 7, "n_prompt": 5}) for run in side([100.0] * 5, 1000)]
+    more = [replace(run, figures={**run.figures, "n_gen": 8, "n_prompt": 5}) for run in a]
+    (note,) = compare(more, counted).notes
+    assert note.startswith("not the same number of ")
+    assert note.endswith(": A 8, B 7; wall and CPU time are of different work")
+    assert compare(a, counted).notes == ()
+    odd = [replace(a[0], status="unexpected"), replace(a[1], status="unexpected"), *a[2:]]
+    assert compare(odd, side([100.0] * 5, 1000)).notes == (
+        "runs that did not meet what their recipe expects: 2 of A, 0 of B; they count",
+    )
+    dummies = [[replace(run, dummy=True) for run in runs] for runs in (a, side([100.0] * 5, 1000))]
+    assert compare(*dummies).notes == ("on dummy weights: speed and memory are real, there is no text",)
+
+
+def test_margins_at_their_ends() -> None:
+    assert compare(side([1.0]), side([1.0], 1000), margin=9.99)
+    with pytest.raises(UsageError, match=r"^a margin of 10 says nothing") as caught:
+        compare(side([1.0]), side([1.0], 1000), margin=10.0)
+    assert caught.value.hint == "give a share such as 3%"
+
+
+def test_sets_that_can_never_be_compared_are_refused_before_a_quiet_run() -> None:
+    busy: dict[str, Any] = {"disturbed": ("busy",)}
+    with pytest.raises(IncomparableError, match="machine"):
+        compare([one(1, **busy)], [one(2, machine="e" * 16, **busy)])
+    # Once there are quiet ones, those that do not count have no say.
+    assert compare([one(1), one(3, machine="e" * 16, **busy)], [one(2)])
+    assert compare([one(1)], [one(2), one(3, machine="e" * 16, **busy)])
+
+
+def test_a_figure_that_is_not_shown_by_itself_can_be_chosen() -> None:
+    runs = [
+        [replace(run, figures={**run.figures, "total_ms": 100.0 + first}) for run in side([100.0] * 5, first)]
+        for first in (0, 1000)
+    ]
+    assert "total_ms" not in {figure.name for figure in compare(*runs).figures}
+    found = compare(*runs, figure="total_ms")
+    assert (found.decides, found.verdict, found.figures[0].name) == ("total_ms", "slower", "total_ms")
+
+
+def test_the_schema_says_what_it_is() -> None:
+    schema = json_schema()
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert schema["title"] == "lcpp comparison"
 
 
 # Documents

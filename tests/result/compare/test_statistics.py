@@ -295,7 +295,7 @@ def test_a_ratio_says_of_how_many_runs_it_is_and_whether_they_are_pairs() -> Non
     assert (paired.n, paired.n_a, paired.n_b, paired.paired) == (2, 2, 2, True)
     assert (apart.n, apart.n_a, apart.n_b, apart.paired) == (2, 3, 2, False)
     assert (single.degrees, single.error) == (None, None)
-    with pytest.raises(ValueError, match="^3 values of A and 2 of B are no pairs$"):
+    with pytest.raises(ValueError, match=r"^3 values of A and 2 of B are no pairs$"):
         paired_ratio([1.0, 2.0, 3.0], [1.0, 2.0])
-    with pytest.raises(ValueError, match="^no value to summarise$"):
+    with pytest.raises(ValueError, match=r"^no value to summarise$"):
         summarise([])
