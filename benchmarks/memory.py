@@ -45,7 +45,7 @@ from orchestrator.parse.parser import parse_log
 from orchestrator.programs import interactive
 from orchestrator.programs.all_programs import program_for
 from orchestrator.programs.plan.make import plan
-from orchestrator.recipe.schema.recipe import Program, RunSpec
+from orchestrator.recipe.schema.recipe import ProgramName, RunSpec
 from orchestrator.result.memory_fit import MemoryFit, compare
 from orchestrator.workspace import Workspace
 from tests.model.model_shapes import SHAPES, write_shape
@@ -68,7 +68,7 @@ class Build:
     entry: BuildEntry
     dialect: Dialect
     program: Path
-    name: Program
+    name: ProgramName
     repack: bool
 
     @property

@@ -9,13 +9,13 @@ from orchestrator.engine.build.build import Engine, build, dialect_of
 from orchestrator.engine.source.obtain import obtain
 from orchestrator.eras.dialect import Dialect
 from orchestrator.progress import Progress
-from orchestrator.recipe.schema.recipe import EngineSpec, Program
+from orchestrator.recipe.schema.recipe import EngineSpec, ProgramName
 from orchestrator.workspace import Workspace
 
 
 def setup_engine(
     spec: EngineSpec,
-    choose: Callable[[Dialect], Collection[Program]],
+    choose: Callable[[Dialect], Collection[ProgramName]],
     workspace: Workspace,
     progress: Progress,
     *,

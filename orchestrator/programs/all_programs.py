@@ -11,8 +11,7 @@ from orchestrator.errors import UsageError
 from orchestrator.programs import batched_bench, bench, cli, completion, perplexity, simple
 from orchestrator.programs.protocol import Program
 from orchestrator.programs.spelling import SettingValue
-from orchestrator.recipe.schema.recipe import Program as ProgramName
-from orchestrator.recipe.schema.recipe import Purpose
+from orchestrator.recipe.schema.recipe import ProgramName, Purpose
 
 _MODULES: tuple[Program, ...] = (simple, cli, completion, bench, batched_bench, perplexity)
 PROGRAMS: Mapping[ProgramName, Program] = {module.NAME: module for module in _MODULES}

@@ -12,8 +12,7 @@ from orchestrator.parse.record import BatchedTest, Record
 from orchestrator.programs import defaults, options
 from orchestrator.programs.protocol import Demand, Figures, Inputs, Number, Pair, Stage
 from orchestrator.programs.spelling import Argument, SettingValue, must, own, spelled
-from orchestrator.recipe.schema.recipe import Program as ProgramName
-from orchestrator.recipe.schema.recipe import Purpose, RunSpec
+from orchestrator.recipe.schema.recipe import ProgramName, Purpose, RunSpec
 
 NAME: ProgramName = "llama-batched-bench"
 _FIRST = 1366

@@ -8,8 +8,7 @@ from orchestrator.parse.record import BenchTest, Record
 from orchestrator.programs import defaults, options
 from orchestrator.programs.protocol import Demand, Figures, Inputs, Number, Pair, Stage
 from orchestrator.programs.spelling import CANNOT, Argument, Flag, SettingValue, Spellings, Switch, must, own, spelled
-from orchestrator.recipe.schema.recipe import Program as ProgramName
-from orchestrator.recipe.schema.recipe import Purpose, RunSpec
+from orchestrator.recipe.schema.recipe import ProgramName, Purpose, RunSpec
 
 NAME: ProgramName = "llama-bench"
 FILE: Since[str | None] = since((1012, "llama-bench"))

@@ -11,8 +11,7 @@ from orchestrator.programs.context import completion_context
 from orchestrator.programs.protocol import Demand, Inputs, TextWay
 from orchestrator.programs.spelling import Argument
 from orchestrator.programs.talk import Talk
-from orchestrator.recipe.schema.recipe import Program as ProgramName
-from orchestrator.recipe.schema.recipe import Purpose, RunSpec
+from orchestrator.recipe.schema.recipe import ProgramName, Purpose, RunSpec
 
 NAME: ProgramName = "llama-cli"
 # From b7348 on it only chats, from b9927 as a client of its own HTTP server.

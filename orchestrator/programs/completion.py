@@ -7,8 +7,7 @@ from orchestrator.eras.since import Since, since
 from orchestrator.programs import cli, defaults, interactive, options
 from orchestrator.programs.context import completion_context
 from orchestrator.programs.protocol import Demand, Program, TextWay
-from orchestrator.recipe.schema.recipe import Program as ProgramName
-from orchestrator.recipe.schema.recipe import Purpose, RunSpec
+from orchestrator.recipe.schema.recipe import ProgramName, Purpose, RunSpec
 
 NAME: ProgramName = "llama-completion"
 FILE: Since[str | None] = since((1012, None), (cli.CHATS_SINCE, "llama-completion"))

@@ -10,8 +10,7 @@ from orchestrator.parse.record import Record
 from orchestrator.programs import defaults, options
 from orchestrator.programs.protocol import Demand, Figures, Inputs, Pair, Stage, TextWay
 from orchestrator.programs.spelling import Argument, Flag, SettingValue, Spellings, must, own, spelled
-from orchestrator.recipe.schema.recipe import Program as ProgramName
-from orchestrator.recipe.schema.recipe import Purpose, RunSpec
+from orchestrator.recipe.schema.recipe import ProgramName, Purpose, RunSpec
 
 NAME: ProgramName = "llama-perplexity"
 FILE: Since[str | None] = since((1012, "perplexity"), (3142, "llama-perplexity"))

@@ -17,8 +17,7 @@ from orchestrator.parse.layout import Layout
 from orchestrator.parse.record import Record
 from orchestrator.programs.spelling import Argument, SettingValue
 from orchestrator.programs.talk import Talk
-from orchestrator.recipe.schema.recipe import Program as ProgramName
-from orchestrator.recipe.schema.recipe import Purpose, RunSpec
+from orchestrator.recipe.schema.recipe import ProgramName, Purpose, RunSpec
 from orchestrator.values import Value, field
 
 # A setting, what the recipe asks for, and what the program reports; None: nothing.

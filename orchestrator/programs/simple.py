@@ -11,8 +11,7 @@ from orchestrator.programs import defaults, options
 from orchestrator.programs.context import completion_context
 from orchestrator.programs.protocol import Demand, Inputs, TextWay
 from orchestrator.programs.spelling import Argument, SettingValue, must, own, spelled
-from orchestrator.recipe.schema.recipe import Program as ProgramName
-from orchestrator.recipe.schema.recipe import Purpose, RunSpec
+from orchestrator.recipe.schema.recipe import ProgramName, Purpose, RunSpec
 
 NAME: ProgramName = "llama-simple"
 FILE: Since[str | None] = since((1012, "simple"), (3142, "llama-simple"))

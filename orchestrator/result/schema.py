@@ -13,7 +13,7 @@ from orchestrator.machine.facts import Machine
 from orchestrator.noise.document import Noise
 from orchestrator.parse.record import Record
 from orchestrator.piece import Piece
-from orchestrator.recipe.schema.recipe import Program, Recipe
+from orchestrator.recipe.schema.recipe import ProgramName, Recipe
 from orchestrator.result.differences import Difference
 from orchestrator.result.limits import RunLimits
 from orchestrator.result.memory_fit import MemoryFit
@@ -52,7 +52,7 @@ class ModelFacts(Piece):
 class Process(Piece):
     """How the program ran and ended. Exactly one of exit_code and signal is set."""
 
-    program: Program
+    program: ProgramName
     argv: tuple[str, ...]
     environment: dict[str, str]
     started_at: Annotated[str, Field(description="UTC, ISO 8601.")]

@@ -17,7 +17,7 @@ from orchestrator.model.gguf.summary import HeaderSummary
 from orchestrator.model.source.fetch import Model
 from orchestrator.parse.layout import Layout
 from orchestrator.programs.plan.make import plan
-from orchestrator.recipe.schema.recipe import Program, RunSpec
+from orchestrator.recipe.schema.recipe import ProgramName, RunSpec
 from orchestrator.values import replace
 
 TEMPLATE = (
@@ -46,7 +46,7 @@ def engine(build: int) -> Engine:
             cpu_flags_digest="0",
             built_at="2026-01-01T00:00:00+00:00",
             duration_s=1.0,
-            programs=dict.fromkeys(get_args(Program), file),
+            programs=dict.fromkeys(get_args(ProgramName), file),
             version_output=None,
             lcpp_version="0",
         ),

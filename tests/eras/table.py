@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from orchestrator.programs.all_programs import PROGRAMS
-from orchestrator.recipe.schema.recipe import Program
+from orchestrator.recipe.schema.recipe import ProgramName
 from tests.eras.upstream import COMMITS, ERAS, Commit, Era, era_of
 from tests.eras.walk import LOSES_ITS_END
 
@@ -85,7 +85,7 @@ def _cell(report: Json, outcome: Json | None, reasons: list[str]) -> str:
     if outcome is None:
         return ""
     if outcome["status"] == "works":
-        file = PROGRAMS[cast(Program, outcome["program"])].FILE.at(report["build"])
+        file = PROGRAMS[cast(ProgramName, outcome["program"])].FILE.at(report["build"])
         return f"yes (`{file}`)"
     # The reason without the build in it, so that one note stands for many.
     reason = outcome["why"] or "; ".join(outcome["problems"])

@@ -12,7 +12,7 @@ from orchestrator.parse.layout import Layout
 from orchestrator.programs.all_programs import PROGRAMS, program_for, settings_of, spell, when
 from orchestrator.programs.protocol import Inputs
 from orchestrator.programs.spelling import SettingValue, own
-from orchestrator.recipe.schema.recipe import Program, RunSpec
+from orchestrator.recipe.schema.recipe import ProgramName, RunSpec
 from orchestrator.values import replace
 
 
@@ -67,7 +67,7 @@ def test_a_program_that_is_not_there_yet_is_an_error_that_says_since_when() -> N
         (1012, "llama-perplexity", Layout(shape="log")),
     ],
 )
-def test_where_the_answer_is(build: int, program: Program, layout: Layout) -> None:
+def test_where_the_answer_is(build: int, program: ProgramName, layout: Layout) -> None:
     assert replace(PROGRAMS[program].layout(build), untimed="") == layout
 
 
@@ -126,7 +126,7 @@ def test_the_batched_bench_came_later() -> None:
     ],
 )
 def test_how_a_setting_is_spelled(
-    build: int, program: Program, setting: str, value: SettingValue, words: tuple[str, ...] | None
+    build: int, program: ProgramName, setting: str, value: SettingValue, words: tuple[str, ...] | None
 ) -> None:
     assert spell(PROGRAMS[program], setting, value, build) == words
 
@@ -142,7 +142,7 @@ def test_how_a_setting_is_spelled(
         ("llama-bench", "n_threads_batch", 1, ""),
     ],
 )
-def test_when_a_setting_can_be_had(program: Program, setting: str, value: SettingValue, said: str) -> None:
+def test_when_a_setting_can_be_had(program: ProgramName, setting: str, value: SettingValue, said: str) -> None:
     assert when(PROGRAMS[program], setting, value) == said
 
 

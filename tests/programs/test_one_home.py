@@ -15,7 +15,7 @@ from orchestrator.eras.dialect import dialect_for
 from orchestrator.eras.since import FIRST_BUILD, Since
 from orchestrator.programs import interactive, options
 from orchestrator.programs.all_programs import PROGRAMS, programs_of, spell, when
-from orchestrator.recipe.schema.recipe import Program, Purpose
+from orchestrator.recipe.schema.recipe import ProgramName, Purpose
 
 PACKAGE = Path(orchestrator.__file__).parent
 FILES = {str(file.relative_to(PACKAGE)): ast.parse(file.read_text()) for file in sorted(PACKAGE.rglob("*.py"))}
@@ -28,8 +28,8 @@ def _literals(tree: ast.Module) -> Iterator[str]:
     return (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str))
 
 
-@pytest.mark.parametrize("name", get_args(Program))
-def test_the_name_of_a_program_stands_in_its_module_and_in_the_schema(name: Program) -> None:
+@pytest.mark.parametrize("name", get_args(ProgramName))
+def test_the_name_of_a_program_stands_in_its_module_and_in_the_schema(name: ProgramName) -> None:
     homes = {file for file, tree in FILES.items() if name in _literals(tree)}
     module = Path(PROGRAMS[name].__file__ or "").relative_to(PACKAGE)  # type: ignore[attr-defined]
     schema = {file for file in homes if file.startswith("recipe/schema/")}

@@ -12,8 +12,7 @@ from orchestrator.parse.layout import Layout
 from orchestrator.programs import defaults, options
 from orchestrator.programs.protocol import Demand, Inputs, TextWay
 from orchestrator.programs.spelling import Argument, SettingValue, must, spelled
-from orchestrator.recipe.schema.recipe import Program as ProgramName
-from orchestrator.recipe.schema.recipe import Purpose, RunSpec
+from orchestrator.recipe.schema.recipe import ProgramName, Purpose, RunSpec
 
 NAME = cast(ProgramName, "llama-toy")
 FILE: Since[str | None] = since((1012, None), (5000, "llama-toy"))

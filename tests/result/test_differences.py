@@ -20,7 +20,7 @@ from orchestrator.parse.record import (
     Record,
     SystemInfo,
 )
-from orchestrator.recipe.schema.recipe import Program
+from orchestrator.recipe.schema.recipe import ProgramName
 from orchestrator.result.differences import Difference, differences
 from tests.plans import planned
 
@@ -28,7 +28,7 @@ TRANSCRIPTS = Path(__file__).parents[1] / "data" / "transcripts"
 COVERAGE = Coverage(n_lines=0, n_unrecognised=0)
 
 
-def told(program: Program, record: Record, **run: Any) -> list[str]:
+def told(program: ProgramName, record: Record, **run: Any) -> list[str]:
     """The differences, as `name asked reported`."""
     plan = planned(10000, program=program, **run)
     return [f"{one.name} {one.asked} {one.reported}" for one in differences(plan, record)]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from orchestrator.engine.build.capabilities import Capabilities
     from orchestrator.engine.build.manifest import Manifest
     from orchestrator.eras.dialect import Dialect
-    from orchestrator.recipe.schema.recipe import Program
+    from orchestrator.recipe.schema.recipe import ProgramName
 
 
 class Shown(NamedTuple):
@@ -27,8 +27,8 @@ class Shown(NamedTuple):
     directory: Path
     manifest: Manifest
     dialect: Dialect
-    programs: Mapping[Program, Capabilities]
-    program: Program | None
+    programs: Mapping[ProgramName, Capabilities]
+    program: ProgramName | None
 
 
 @click.command()

@@ -22,7 +22,7 @@ from orchestrator.machine import cpu as machine_cpu
 from orchestrator.machine.jobs import jobs
 from orchestrator.programs.all_programs import PROGRAMS
 from orchestrator.progress import Progress
-from orchestrator.recipe.schema.recipe import EngineSpec, Program
+from orchestrator.recipe.schema.recipe import EngineSpec, ProgramName
 from orchestrator.toolchain import Compilers
 from orchestrator.values import Value
 from orchestrator.workspace import Workspace, disk_errors, lock
@@ -40,7 +40,7 @@ class Engine(Value):
     key: str
     reused: bool
 
-    def program(self, name: Program) -> Path:
+    def program(self, name: ProgramName) -> Path:
         """The file of a program.
 
         Raises:
@@ -55,7 +55,7 @@ class Engine(Value):
             )
         return self.directory / built.file
 
-    def capabilities(self, name: Program, environment: Mapping[str, str]) -> Capabilities:
+    def capabilities(self, name: ProgramName, environment: Mapping[str, str]) -> Capabilities:
         """What a program says that it can do; asked of it when that is first needed, then kept.
 
         Args:
@@ -72,7 +72,7 @@ class Engine(Value):
 def build(
     checkout: Checkout,
     spec: EngineSpec,
-    programs: Collection[Program],
+    programs: Collection[ProgramName],
     workspace: Workspace,
     progress: Progress,
     *,
@@ -123,7 +123,7 @@ def build(
     return engine(directory, new, reused=False)
 
 
-def _finished(directory: Path, programs: Collection[Program]) -> Manifest | None:
+def _finished(directory: Path, programs: Collection[ProgramName]) -> Manifest | None:
     """The manifest of the build in `directory`, when it has all these programs."""
     there = manifest.read(directory)
     return there if there is not None and set(programs) <= set(there.programs) else None
@@ -132,7 +132,7 @@ def _finished(directory: Path, programs: Collection[Program]) -> Manifest | None
 def _build_missing(
     inputs: BuildInputs,
     compilers: Compilers,
-    targets: Mapping[Program, str],
+    targets: Mapping[ProgramName, str],
     dialect: Dialect,
     directory: Path,
     progress: Progress,
@@ -206,7 +206,7 @@ def _day(commit_date: str | None) -> datetime.date | None:
     return None if commit_date is None else datetime.date.fromisoformat(commit_date[:10])
 
 
-def _file_name(program: Program, dialect: Dialect, checkout: Checkout) -> str:
+def _file_name(program: ProgramName, dialect: Dialect, checkout: Checkout) -> str:
     name = PROGRAMS[program].FILE.at(dialect.build)
     if name is None:
         raise BuildError(

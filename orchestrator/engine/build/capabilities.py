@@ -19,7 +19,7 @@ from orchestrator.engine.build.manifest import ProgramFile
 from orchestrator.engine.build.trial import version_in
 from orchestrator.errors import WorkspaceError
 from orchestrator.piece import Piece
-from orchestrator.recipe.schema.recipe import Program
+from orchestrator.recipe.schema.recipe import ProgramName
 from orchestrator.workspace import write_atomic
 
 FILE_NAME = "capabilities.json"
@@ -56,7 +56,7 @@ class _Kept(Piece):
 
 
 def of(
-    directory: Path, program: Program, file: ProgramFile, environment: Mapping[str, str], *, has_help: bool
+    directory: Path, program: ProgramName, file: ProgramFile, environment: Mapping[str, str], *, has_help: bool
 ) -> Capabilities:
     """What `program` of the build in `directory` can do, asked of it once.
 

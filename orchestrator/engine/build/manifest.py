@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, ValidationError
 
 from orchestrator.piece import Piece
-from orchestrator.recipe.schema.recipe import OptionValue, Program
+from orchestrator.recipe.schema.recipe import OptionValue, ProgramName
 from orchestrator.workspace import write_atomic
 
 FILE_NAME = "manifest.json"
@@ -54,7 +54,7 @@ class Manifest(Piece):
     cpu_flags_digest: str
     built_at: Annotated[str, Field(description="When the newest program was built, ISO 8601, UTC.")]
     duration_s: Annotated[float, Field(description="Wall time of all building, in seconds.")]
-    programs: dict[Program, ProgramFile]
+    programs: dict[ProgramName, ProgramFile]
     libraries: tuple[ProgramFile, ...] = ()
     version_output: str | None
     lcpp_version: str

@@ -12,14 +12,16 @@ from pathlib import Path
 from orchestrator import process
 from orchestrator.errors import BuildError
 from orchestrator.programs.all_programs import PROGRAMS
-from orchestrator.recipe.schema.recipe import Program
+from orchestrator.recipe.schema.recipe import ProgramName
 
 _VERSION = re.compile(r"^version: .+$(?:\n^built with .+$)?", re.MULTILINE)
 _MISSING = re.compile(r"error while loading shared libraries: (\S+):|Error loading shared library (\S+):")
 _TIMEOUT_S = 30.0
 
 
-def run(file: Path, program: Program, environment: Mapping[str, str], *, timeout_s: float = _TIMEOUT_S) -> str | None:
+def run(
+    file: Path, program: ProgramName, environment: Mapping[str, str], *, timeout_s: float = _TIMEOUT_S
+) -> str | None:
     """Run `file` once and return what it says of its version (None: it does not say).
 
     Raises:

@@ -10,8 +10,7 @@ from orchestrator.programs.interactive import TALK_NEEDS, sized
 from orchestrator.programs.protocol import Demand, Inputs, Program
 from orchestrator.programs.spelling import Argument, own
 from orchestrator.programs.talk import Talk
-from orchestrator.recipe.schema.recipe import Program as ProgramName
-from orchestrator.recipe.schema.recipe import RunSpec
+from orchestrator.recipe.schema.recipe import ProgramName, RunSpec
 from orchestrator.values import Value, replace
 
 

@@ -31,7 +31,7 @@ DEFAULT_REMOTE = "https://github.com/ggml-org/llama.cpp"
 DEFAULT_REF = "1d1ccce67613674c75c9c7e3fa4c1e24e428ba48"
 
 Purpose = Literal["complete", "chat", "bench", "batched-bench", "perplexity"]
-Program = Literal[
+ProgramName = Literal[
     "llama-simple", "llama-cli", "llama-completion", "llama-bench", "llama-batched-bench", "llama-perplexity"
 ]
 
@@ -163,7 +163,7 @@ class EngineSpec(Spec):
         ),
     ] = {}
     programs: Annotated[
-        tuple[Program, ...], Field(description="More programs to build than the run needs.", strict=False)
+        tuple[ProgramName, ...], Field(description="More programs to build than the run needs.", strict=False)
     ] = ()
 
     @model_validator(mode="after")
@@ -259,7 +259,7 @@ class RunSpec(Spec):
     """What is run. Settings left out keep the program's own default."""
 
     program: Annotated[
-        Purpose | Program,
+        Purpose | ProgramName,
         Field(
             description="What to do (complete, chat, bench, batched-bench, perplexity: lcpp picks the program that "
             "does it in that llama.cpp) or a program by name."

@@ -20,7 +20,7 @@ from orchestrator.engine.build.tree import MARKER
 from orchestrator.engine.source.obtain import obtain
 from orchestrator.errors import BuildError, ToolchainError
 from orchestrator.progress import Progress, Silent
-from orchestrator.recipe.schema.recipe import EngineSpec, Program
+from orchestrator.recipe.schema.recipe import EngineSpec, ProgramName
 from orchestrator.workspace import Workspace
 from tests.engine.build import build_once
 from tests.engine.fake_upstream import PROGRAMS, FakeUpstream, Notes, git
@@ -29,7 +29,7 @@ from tests.engine.fake_upstream import PROGRAMS, FakeUpstream, Notes, git
 def made(
     upstream: FakeUpstream,
     workspace: Workspace,
-    *programs: Program,
+    *programs: ProgramName,
     progress: Progress | None = None,
     environment: Mapping[str, str] | None = None,
     **more: object,

@@ -13,7 +13,7 @@ from orchestrator.errors import DriveError, Interrupted, LcppError, OutputLostEr
 from orchestrator.parse.layout import Layout
 from orchestrator.parse.parser import parse_run
 from orchestrator.programs.all_programs import PROGRAMS
-from orchestrator.recipe.schema.recipe import Program
+from orchestrator.recipe.schema.recipe import ProgramName
 from orchestrator.result.run.outcome import failure
 from orchestrator.values import replace
 from tests.plans import planned
@@ -97,7 +97,7 @@ CALCULATING = b"perplexity: calculating perplexity over 2 chunks, n_ctx=128, bat
     ],
 )
 def test_each_program_must_print_what_it_is_for(
-    program: Program, stdout: bytes, stderr: bytes, expected: str | None
+    program: ProgramName, stdout: bytes, stderr: bytes, expected: str | None
 ) -> None:
     transcript = replace(WELL, stdout=stdout, stderr=stderr)
     build = 1012 if program == "llama-simple" else 3642
