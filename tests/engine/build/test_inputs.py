@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.engine.build.inputs import BuildInputs
+from orchestrator.engine.build.manifest import CompilerFacts, CompilersUsed, Manifest
 from orchestrator.engine.source.checkout import Checkout
 from orchestrator.machine.cpu import Cpu
 from orchestrator.toolchain import Compiler, Compilers
@@ -52,3 +53,35 @@ def test_each_compiler_counts(change: Callable[[Compiler], Compiler]) -> None:
 def test_ccache_and_the_name_of_the_ref_do_not() -> None:
     assert INPUTS.key(replace(COMPILERS, ccache=Path("/usr/bin/ccache"))) == INPUTS.key(COMPILERS)
     assert replace(INPUTS, checkout=replace(CHECKOUT, ref="master")).key(COMPILERS) == INPUTS.key(COMPILERS)
+
+
+MANIFEST = Manifest(
+    commit=CHECKOUT.commit, build_number=1, commit_date=None, source="git", remote="y", fingerprint=CHECKOUT.fingerprint,
+    build_system="cmake", options={"GGML_NATIVE": True}, commands=(), cpu_model=CPU.model,
+    cpu_flags_digest=CPU.features_digest, built_at="", duration_s=0, programs={}, version_output=None, lcpp_version="0",
+    compiler=CompilersUsed(c=CompilerFacts(path="", version=""), cxx=CompilerFacts(path="", version=""), ccache=None),
+)  # fmt: skip
+
+
+def test_a_build_of_the_same_inputs_is_one_whatever_compilers_made_it() -> None:
+    assert INPUTS.made(MANIFEST)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"fingerprint": "0" * 40},
+        {"build_system": "make"},
+        {"options": {}},
+        {"cpu_model": "Another CPU"},
+        {"cpu_flags_digest": "0" * 16},
+    ],
+)
+def test_a_build_of_other_inputs_is_not(change: dict[str, object]) -> None:
+    assert not INPUTS.made(MANIFEST.model_copy(update=change))
+
+
+def test_a_checkout_that_is_no_commit_goes_by_its_fingerprint() -> None:
+    folder = replace(INPUTS, checkout=replace(CHECKOUT, commit=None, fingerprint="f" * 64))
+    assert folder.key_prefix == "ffffffffffff-cmake-"
+    assert INPUTS.key_prefix == "1d1c1d1c1d1c-cmake-"

@@ -320,3 +320,12 @@ def test_what_was_reserved_serves_again_when_other_tokens_came() -> None:
     for n_prompt in (3, 1000, 5000):
         ran = replace(asked, n_prompt=n_prompt)
         assert estimate(shape, ran, reserved=reserved) == estimate(shape, ran)
+
+
+@pytest.mark.parametrize(("build", "n_ctx"), [(7248, 512), (7347, 512), (7348, 1024), (7448, 1024)])
+def test_llama_cli_makes_room_for_a_template_once_it_only_chats(build: int, n_ctx: int) -> None:
+    plan = planned(build, program="llama-cli", prompt="Hello" * 50, n_predict=100)
+    estimated = estimate(shape_of([header_of(SHAPES["smollm2-135m"])]), memory_settings(plan))
+    assert estimated.n_ctx == n_ctx
+    # K and V of 30 layers, each of 3 heads of 64 numbers of 2 bytes.
+    assert estimated.kv_cache_bytes == n_ctx * 30 * 2 * 3 * 64 * 2

@@ -9,10 +9,12 @@ from orchestrator.model.memory.settings import memory_settings
 from orchestrator.model.memory.shape import shape_of
 from orchestrator.parse.record import BatchedTest, BenchTest, Coverage, Perplexity, Record, SystemInfo
 from orchestrator.result.limits import RunLimits, in_words
+from orchestrator.result.run.measure import measure
 from orchestrator.result.run.share import HOW_TO_MEASURE, limits
 from orchestrator.result.schema import AnswerResult, Measured
 from tests.machine.limits.machines import machine
 from tests.model.model_shapes import SHAPES, header_of
+from tests.parse.recorded import TRANSCRIPTS, Recorded
 from tests.plans import planned
 
 RECORD = Record(
@@ -84,6 +86,35 @@ def test_a_completion_by_hand() -> None:
         f"({100 * (generation.bandwidth_share_of_threads or 0):.0f} % of what 1 thread can read), "
         f"prompt: {100 * (prompt.arithmetic_share or 0):.0f} % of its peak arithmetic, int8 (AVX2)"
     )
+
+
+@pytest.mark.parametrize(("commit", "build"), [("1d1ccce67613", 3642), ("0c1e57098bba", 10600)])
+def test_the_share_of_the_threads_is_not_that_of_the_machine(commit: str, build: int) -> None:
+    """What a build of then and one of now printed, on a machine that does twice as much with a second thread."""
+    recorded = Recorded(TRANSCRIPTS / commit / "complete")
+    record = recorded.read()
+    plan = planned(build, program="complete", prompt=recorded.prompt, n_predict=16)
+    measured = measure(plan.program, record, None)
+    assert measured.prompt_per_second
+    assert measured.generation_per_second
+    assert record.system_info is not None
+    shape = shape_of([header_of(SHAPES["llama-3.1-8b"])])
+    shares = {}
+    for n_threads in (1, 2):
+        info = record.system_info.model_copy(update={"n_threads": n_threads, "n_threads_batch": n_threads})
+        there = record.model_copy(update={"system_info": info})
+        # So many tokens that the arithmetic is the limit.
+        figures = measured.model_copy(update={"n_prompt": 512, "n_gen": 101})
+        shares[n_threads] = limits(plan, shape, memory_settings(plan), there, figures, machine())
+    one, two = shares[1], shares[2]
+    assert one.prompt.n_threads == 1
+    assert one.prompt.arithmetic_share
+    assert one.prompt.arithmetic_share_of_threads == pytest.approx(2 * one.prompt.arithmetic_share, rel=0.01)
+    assert two.prompt.arithmetic_share_of_threads == two.prompt.arithmetic_share == one.prompt.arithmetic_share
+    assert one.generation.bandwidth_share
+    of_threads = one.generation.bandwidth_share_of_threads
+    assert of_threads == pytest.approx(1.6 * one.generation.bandwidth_share, rel=0.01)
+    assert two.generation.bandwidth_share_of_threads == two.generation.bandwidth_share
 
 
 def test_a_machine_that_was_not_measured_says_how() -> None:
