@@ -27,19 +27,13 @@ ROOMS = (
 MAX_MODULES = 14
 MAX_LINES = 60
 
-_SPLIT = "to split: issue 11"
 # By module: the room above that it imports.
 UPWARD: Mapping[tuple[str, str], str] = {}
 # Folders, and modules beside folders, that import each other in a circle.
 CIRCLES: Mapping[frozenset[str], str] = {}
-LONG: Mapping[str, str] = {
-    "parse.parser:_read": _SPLIT,
-}
+LONG: Mapping[str, str] = {}
 # Class names with several meanings.
-AMBIGUOUS: Mapping[str, str] = dict.fromkeys(
-    (*("Outcome",),),
-    "to rename: point 6 of issue 11",
-)
+AMBIGUOUS: Mapping[str, str] = {}
 # By module: what it uses of the process, which is the command line's.
 OUTSIDE: Mapping[tuple[str, str], str] = {
     ("model.chat.sandbox", "print"): "a program of its own, run by its file name: it prints its answer for lcpp",

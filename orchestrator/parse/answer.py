@@ -323,6 +323,6 @@ def _end_of_context(log: bytes) -> int | None:
             line = lines.read(raw.decode(errors="replace").strip())
             if line.function != function and formats.is_known(line.component, line.function):
                 continue
-            if line.text and formats.recognise(sheet, line)[1] is formats.Outcome.UNKNOWN:
+            if line.text and formats.recognise(sheet, line)[1] is formats.LineOutcome.UNKNOWN:
                 return begin
     return None

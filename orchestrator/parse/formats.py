@@ -23,7 +23,7 @@ from orchestrator.parse.record import Timing
 from orchestrator.values import Value
 
 
-class Outcome(enum.Enum):
+class LineOutcome(enum.Enum):
     """What became of a line. KNOWN: understood, and nothing of it is kept. SEEN: kept, and not understood."""
 
     UNKNOWN = 0
@@ -33,7 +33,7 @@ class Outcome(enum.Enum):
 
 
 # Looked up for every line: a member of an enumeration costs more than a name.
-_UNKNOWN, _SEEN, _KNOWN, _KEPT = Outcome
+_UNKNOWN, _SEEN, _KNOWN, _KEPT = LineOutcome
 
 
 class Row(Value, kw_only=False, dict=True):
@@ -82,7 +82,7 @@ class Family:
         """What matches a line that one of the rows matches."""
         return "|".join(f"(?:{_NAMES.sub('(?:', row.pattern)})" for row in self.rows)
 
-    def read(self, sheet: Sheet, rest: str) -> Outcome:
+    def read(self, sheet: Sheet, rest: str) -> LineOutcome:
         """Try the formats on what stands behind the function's name."""
         label = equals = value = ""
         if self._into:
@@ -427,7 +427,7 @@ _TOLD: Mapping[str, Family] = {
 
 
 # For the functions of one family, which are nearly all: what its lines are about, and what reads them.
-READERS: Mapping[str, tuple[Category, Callable[[Sheet, str], Outcome]]] = {
+READERS: Mapping[str, tuple[Category, Callable[[Sheet, str], LineOutcome]]] = {
     function: (families[0].category, families[0].read)
     for function, families in BY_FUNCTION.items()
     if len(families) == 1 and families[0] is not CHATTER
@@ -465,7 +465,7 @@ def is_context(function: str) -> bool:
     return BY_FUNCTION.get(function) == (CONTEXT,)
 
 
-def read_rest(sheet: Sheet, families: tuple[Family, ...], rest: str) -> tuple[Category, Outcome]:
+def read_rest(sheet: Sheet, families: tuple[Family, ...], rest: str) -> tuple[Category, LineOutcome]:
     """Put what stands behind a known function's name into the sheet.
 
     Returns:
@@ -486,7 +486,7 @@ def read_rest(sheet: Sheet, families: tuple[Family, ...], rest: str) -> tuple[Ca
     return family.category, outcome
 
 
-def recognise(sheet: Sheet, line: Line) -> tuple[Category, Outcome]:
+def recognise(sheet: Sheet, line: Line) -> tuple[Category, LineOutcome]:
     """Put what a line says into the sheet; as `read_rest`."""
     if line.component:
         return _of_component(sheet, line)
@@ -494,7 +494,7 @@ def recognise(sheet: Sheet, line: Line) -> tuple[Category, Outcome]:
     return _of_nobody(sheet, line) if families is None else read_rest(sheet, families, line.rest)
 
 
-def _of_component(sheet: Sheet, line: Line) -> tuple[Category, Outcome]:
+def _of_component(sheet: Sheet, line: Line) -> tuple[Category, LineOutcome]:
     if line.function.startswith("print_timing"):
         rest = _SLOT.sub("", line.rest, count=1)
         return TIMINGS.category, TIMINGS.read(sheet, rest)
@@ -508,7 +508,7 @@ def _of_component(sheet: Sheet, line: Line) -> tuple[Category, Outcome]:
     return "other", outcome if outcome is not _UNKNOWN else _chatter(line.text)
 
 
-def _of_nobody(sheet: Sheet, line: Line) -> tuple[Category, Outcome]:
+def _of_nobody(sheet: Sheet, line: Line) -> tuple[Category, LineOutcome]:
     outcome = BARE.read(sheet, line.text)
     if outcome is not _UNKNOWN:
         return "other", outcome
@@ -516,13 +516,13 @@ def _of_nobody(sheet: Sheet, line: Line) -> tuple[Category, Outcome]:
         family = _TOLD[told.lastgroup or "timing"]
         rest = line.rest.lstrip()
         return family.category, family.read(sheet, rest if rest.isascii() else in_english(rest))
-    return "other", Outcome.UNKNOWN
+    return "other", LineOutcome.UNKNOWN
 
 
 _SLOT = re.compile(r"id\s+-?\d+ \| task -?\d+ \|\s*", re.ASCII)
 
 
-def _chatter(text: str) -> Outcome:
+def _chatter(text: str) -> LineOutcome:
     """Nothing to read here, unless it tells of a failure or looks like a figure that a record keeps."""
     low = text.lower()
     told = "error" in low or "failed" in low or "unable" in low

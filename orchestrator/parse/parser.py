@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
-from typing import get_args
+from collections.abc import Mapping
 
 from orchestrator.errors import ParseError
-from orchestrator.parse import answer, formats, keep, lines
+from orchestrator.parse import answer, keep, lines, reading
 from orchestrator.parse.answer import Answer
 from orchestrator.parse.bench import Bench, read_bench
-from orchestrator.parse.formats import Outcome
-from orchestrator.parse.keep import Category, Sheet
+from orchestrator.parse.keep import Sheet
 from orchestrator.parse.layout import Layout
 from orchestrator.parse.record import (
     Buffer,
     Context,
-    Counted,
-    Coverage,
     Decoded,
     Generation,
     KvCache,
@@ -31,23 +27,7 @@ from orchestrator.parse.record import (
     Token,
     Weights,
 )
-from orchestrator.values import Struct, field
 
-_KEPT_LINES = 200
-_KEPT_WIDTH = 300
-_ERROR = re.compile(
-    r"\berror\b|\bfailed to\b|GGML_ASSERT|GGML_ABORT|terminate called|^\s*what\(\):|unable to|prompt is too long"
-    r"|input is empty|you need at least \d+ tokens",
-    re.IGNORECASE,
-)
-_COMMAND = re.compile(r"\$ \S*(?:llama-[\w-]+|main|simple)(?:\s.*)?$")
-# A block of free text in the log: from b4475 on the chat template or an example of it, by the server in quotes.
-_EXAMPLE = re.compile(r"(?:example_format|chat_template|chat template example): ?'?")
-_QUOTE = "example_format: '"
-_EXAMPLE_LINES = 1000
-# Lines that were told once need not be told again when they come again, as long as they say nothing to keep.
-_REMEMBERED = 4096
-_REMEMBERED_WIDTH = 200
 _CHUNKS = re.compile(rb"(?:\[\d{1,9}\](?:-?\d{1,18}\.\d{1,9}|-?nan|inf),\s?)+")
 _CHUNK = re.compile(rb"\](-?[\w.]+),")
 
@@ -82,140 +62,10 @@ def _says_something(record: Record) -> bool:
     return bool(record.bench or record.batched or record.perplexity)
 
 
-class _Reading(Struct):
-    """What comes of the lines of a log, beside what is in the sheet.
-
-    recognised, unrecognised: how many lines of each category, each number in a list of its own to be counted up.
-    """
-
-    sheet: Sheet = field(default_factory=Sheet)
-    command: str | None = None
-    recognised: dict[Category, list[int]] = field(default_factory=lambda: {name: [0] for name in get_args(Category)})
-    unrecognised: dict[Category, list[int]] = field(default_factory=lambda: {name: [0] for name in get_args(Category)})
-    kept: list[str] = field(default_factory=list)
-
-    def coverage(self) -> Coverage:
-        """The counts, for the record."""
-        categories: dict[Category, Counted] = {}
-        for category, (recognised,) in self.recognised.items():
-            n_lines = recognised + self.unrecognised[category][0]
-            categories[category] = Counted(n_lines=n_lines, n_recognised=recognised)
-        return Coverage(
-            n_lines=sum(counted.n_lines for counted in categories.values()),
-            n_unrecognised=sum(number for (number,) in self.unrecognised.values()),
-            categories=categories,
-            unrecognised=tuple(self.kept),
-        )
-
-
-def _read(pieces: Iterable[bytes]) -> _Reading:
-    reading = _Reading()
-    sheet = reading.sheet
-    reader_of, has_formats, worth = formats.READERS.get, formats.BY_FUNCTION, formats.worth_reading().match
-    kept, known = Outcome.KEPT, Outcome.KNOWN
-    remembered: dict[str, list[int]] = {"": [0]}
-    room = _REMEMBERED
-    example, quoted = 0, False
-    for piece in pieces:
-        for block in lines.blocks(piece):
-            for raw in block.split("\n"):
-                if not example:
-                    if (count := remembered.get(raw)) is not None:
-                        count[0] += 1
-                        continue
-                    # Nearly all lines look like this; all others are taken apart in full.
-                    function, _, rest = raw.partition(": ")
-                    reader = reader_of(function)
-                    if reader is not None and len(raw) <= lines.LONGEST:
-                        category, read = reader
-                        rest = rest.strip()
-                        outcome = read(sheet, rest if rest.isascii() else formats.in_english(rest))
-                        if outcome is kept:
-                            reading.recognised[category][0] += 1
-                            continue
-                        if outcome is known and "template" not in rest:
-                            count = reading.recognised[category]
-                            count[0] += 1
-                            if room and len(raw) <= _REMEMBERED_WIDTH:
-                                remembered[raw], room = count, room - 1
-                            continue
-                    elif not (function in has_formats or worth(raw) or _has_error_sign(raw) or raw.isspace()):
-                        count = reading.unrecognised["other"]
-                        count[0] += 1
-                        if len(reading.kept) < _KEPT_LINES:
-                            reading.kept.append(raw.rstrip()[:_KEPT_WIDTH])
-                        if room and len(raw) <= _REMEMBERED_WIDTH:
-                            remembered[raw], room = count, room - 1
-                        continue
-                if not (stripped := raw.rstrip()):
-                    continue
-                line = lines.read(stripped)
-                if example:
-                    if not formats.is_known(line.component, line.function):
-                        reading.recognised["other"][0] += 1
-                        quoted = quoted or _QUOTE in line.text
-                        example = 0 if quoted and line.text[-1] == "'" else example - 1
-                        continue
-                    example = 0
-                category, outcome = formats.recognise(sheet, line)
-                if outcome is kept or outcome is known:
-                    count = reading.recognised[category]
-                    count[0] += 1
-                    if "template" in line.text and line.text[-1] != "'" and _EXAMPLE.search(line.rest):
-                        example, quoted = _EXAMPLE_LINES, _QUOTE in line.text
-                    elif outcome is kept:
-                        continue
-                elif _is_kept(reading, line):
-                    reading.recognised[category][0] += 1
-                    continue
-                else:
-                    count = reading.unrecognised[category]
-                    count[0] += 1
-                    if len(reading.kept) < _KEPT_LINES:
-                        reading.kept.append(line.text[:_KEPT_WIDTH])
-                if not example and room and len(raw) <= _REMEMBERED_WIDTH:
-                    remembered[raw], room = count, room - 1
-    return reading
-
-
-def _is_kept(reading: _Reading, line: lines.Line) -> bool:
-    """Keep an error, a warning or the command that no format knows."""
-    sheet = reading.sheet
-    if line.level == "E" or _has_error_sign(line.text):
-        if len(sheet.errors) >= _KEPT_LINES:
-            return True
-        if line.level == "E" or _ERROR.search(line.text):
-            sheet.errors.append(line.text[:_KEPT_WIDTH])
-            return True
-    if line.level == "W":
-        if len(sheet.warnings) < _KEPT_LINES:
-            sheet.warnings.append(line.text[:_KEPT_WIDTH])
-        return True
-    if reading.command is None and line.text.startswith("$ ") and _COMMAND.match(line.text):
-        reading.command = line.text[2:]
-        return True
-    return False
-
-
-def _has_error_sign(text: str) -> bool:
-    low = text.lower()
-    return (
-        "error" in low
-        or "failed to" in low
-        or "unable to" in low
-        or "ggml_a" in low
-        or "terminate called" in low
-        or "what()" in low
-        or "prompt is too long" in low
-        or "input is empty" in low
-        or "you need at least" in low
-    )
-
-
 def _record(told: Answer, bench: Bench) -> Record:
     chunks, pieces = _take_chunks(told.log)
-    reading = _read(pieces)
-    sheet = reading.sheet
+    log = reading.read(pieces)
+    sheet = log.sheet
     perplexity = _perplexity(sheet, chunks)
     missing = dict(sheet.missing)
     if told.missing:
@@ -232,7 +82,7 @@ def _record(told: Answer, bench: Bench) -> Record:
         missing["perplexity.estimate"] = "the program did not come to the last chunk"
     return Record(
         lcpp_record=1,
-        command=reading.command,
+        command=log.command,
         build=sheet.build,
         loader=_loader(sheet),
         metadata=_metadata(sheet),
@@ -255,9 +105,9 @@ def _record(told: Answer, bench: Bench) -> Record:
         bench=bench.tests,
         batched=tuple(sheet.batched),
         perplexity=perplexity,
-        errors=tuple(sheet.errors[:_KEPT_LINES]),
-        warnings=tuple(sheet.warnings[:_KEPT_LINES]),
-        coverage=reading.coverage(),
+        errors=tuple(sheet.errors[: reading.MOST_LINES]),
+        warnings=tuple(sheet.warnings[: reading.MOST_LINES]),
+        coverage=log.coverage(),
         missing=missing,
     )
 
