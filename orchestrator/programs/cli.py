@@ -12,6 +12,7 @@ from orchestrator.programs.protocol import Demand, Inputs, TextWay
 from orchestrator.programs.spelling import Argument
 from orchestrator.programs.talk import Talk
 from orchestrator.recipe.schema.recipe import ProgramName, Purpose, RunSpec
+from orchestrator.values import replace
 
 NAME: ProgramName = "llama-cli"
 # From b7348 on it only chats, from b9927 as a client of its own HTTP server.
@@ -129,12 +130,5 @@ def talk(build: int) -> Talk | None:
 
 def demand(run: RunSpec, prompt_bytes: int, build: int) -> Demand:
     """A completion's."""
-    n_batch, n_ubatch = options.batch_sizes(run, build)
-    return Demand(
-        n_ctx=context(run, prompt_bytes, build, rendered=False),
-        n_batch=n_batch,
-        n_ubatch=n_ubatch,
-        n_prompt=defaults.guessed_tokens(prompt_bytes),
-        n_gen=run.n_predict,
-        outputs_limited=_CHATS.at(build) and _OUTPUTS_LIMITED.at(build),
-    )
+    completion = interactive.demand(run, prompt_bytes, build, context(run, prompt_bytes, build, rendered=False))
+    return replace(completion, outputs_limited=_CHATS.at(build) and _OUTPUTS_LIMITED.at(build))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from orchestrator.eras.dialect import Dialect
 from orchestrator.eras.since import Since, since
-from orchestrator.programs import cli, defaults, interactive, options
+from orchestrator.programs import cli, defaults, interactive
 from orchestrator.programs.context import completion_context
 from orchestrator.programs.protocol import Demand, Program, TextWay
 from orchestrator.recipe.schema.recipe import ProgramName, Purpose, RunSpec
@@ -56,11 +56,4 @@ def context(run: RunSpec, text_bytes: int, build: int, *, rendered: bool) -> int
 
 def demand(run: RunSpec, prompt_bytes: int, build: int) -> Demand:
     """A completion's."""
-    n_batch, n_ubatch = options.batch_sizes(run, build)
-    return Demand(
-        n_ctx=context(run, prompt_bytes, build, rendered=False),
-        n_batch=n_batch,
-        n_ubatch=n_ubatch,
-        n_prompt=defaults.guessed_tokens(prompt_bytes),
-        n_gen=run.n_predict,
-    )
+    return interactive.demand(run, prompt_bytes, build, context(run, prompt_bytes, build, rendered=False))

@@ -7,7 +7,8 @@ from pathlib import Path
 from orchestrator.eras.since import Since, gathered, since
 from orchestrator.parse.layout import Layout
 from orchestrator.programs import options
-from orchestrator.programs.protocol import Inputs
+from orchestrator.programs.defaults import guessed_tokens
+from orchestrator.programs.protocol import Demand, Inputs
 from orchestrator.programs.spelling import Argument, SettingValue, Spellings, must, own, spelled
 from orchestrator.programs.talk import Talk
 from orchestrator.recipe.schema.recipe import RunSpec
@@ -95,6 +96,22 @@ def sized(run: RunSpec, inputs: Inputs, build: int, flags: tuple[str, ...], *nee
 def prompted(text: str, prompt_file: Path | None) -> Argument:
     """The prompt, as an argument or in a file."""
     return must("-p", text) if prompt_file is None else must("-f", str(prompt_file))
+
+
+def demand(run: RunSpec, prompt_bytes: int, build: int, n_ctx: int | None) -> Demand:
+    """What a completion asks of its memory.
+
+    Args:
+        n_ctx: tokens of context, by the program's own rule.
+    """
+    n_batch, n_ubatch = options.batch_sizes(run, build)
+    return Demand(
+        n_ctx=n_ctx,
+        n_batch=n_batch,
+        n_ubatch=n_ubatch,
+        n_prompt=guessed_tokens(prompt_bytes),
+        n_gen=run.n_predict,
+    )
 
 
 def talk(build: int) -> Talk | None:

@@ -4,32 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.parse.layout import Layout
-from orchestrator.parse.parser import parse_run
-from orchestrator.parse.record import Record
 from orchestrator.programs import cli
 from orchestrator.recipe.schema.recipe import ExpectSpec
 from orchestrator.result.expectations import check
 from orchestrator.result.run.measure import measure
+from tests.result.run.test_measure import record
 
-COMPLETION = (
-    "llama_perf_context_print:        load time =      42.81 ms\n"
-    "llama_perf_context_print: prompt eval time =     110.50 ms /    16 tokens "
-    "(    6.91 ms per token,   144.80 tokens per second)\n"
-    "llama_perf_context_print:        eval time =     120.60 ms /     7 runs   "
-    "(   17.23 ms per token,    {rate} tokens per second)\n"
-    "llama_perf_context_print:       total time =     233.08 ms /    23 tokens\n"
-)
 METADATA: dict[str, str | int | float | bool] = {
     "general.architecture": "llama",
     "llama.block_count": 30,
     "llama.rope.freq_base": 0.10000000149,
 }
-LAYOUT = Layout(shape="stdout", end_mark=" [end of text]\n", trailer="\n\n")
-
-
-def record(stdout: str = "Paris.\n\n", rate: str = "58.04") -> Record:
-    return parse_run(stdout.encode(), COMPLETION.format(rate=rate).encode(), LAYOUT, "")
 
 
 @pytest.mark.parametrize(

@@ -16,11 +16,6 @@ COMPLETION = (
     "(   17.23 ms per token,    {rate} tokens per second)\n"
     "llama_perf_context_print:       total time =     233.08 ms /    23 tokens\n"
 )
-METADATA: dict[str, str | int | float | bool] = {
-    "general.architecture": "llama",
-    "llama.block_count": 30,
-    "llama.rope.freq_base": 0.10000000149,
-}
 LAYOUT = Layout(shape="stdout", end_mark=" [end of text]\n", trailer="\n\n")
 
 
