@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given
@@ -20,7 +20,7 @@ from orchestrator.machine.memory import Available
 from orchestrator.model.gguf.byte_source import FileSource
 from orchestrator.model.gguf.header import ArrayInfo, Header, read_header
 from orchestrator.model.gguf.types import tensor_types
-from orchestrator.model.memory.estimate import Estimate, estimate, reserve, row_bytes
+from orchestrator.model.memory.estimate import Estimate, estimate, reserve, row_bytes, window_cells
 from orchestrator.model.memory.settings import MemorySettings, memory_settings
 from orchestrator.model.memory.shape import shape_of
 from orchestrator.model.memory.verdict import fit
@@ -329,3 +329,96 @@ def test_llama_cli_makes_room_for_a_template_once_it_only_chats(build: int, n_ct
     assert estimated.n_ctx == n_ctx
     # K and V of 30 layers, each of 3 heads of 64 numbers of 2 bytes.
     assert estimated.kv_cache_bytes == n_ctx * 30 * 2 * 3 * 64 * 2
+
+
+def test_recurrent_layers_keep_a_state_for_each_sequence_and_no_cache() -> None:
+    plain = shape_of([header_of(SHAPES["llama-8b-4-layers"])])
+    layers = (*(replace(layer, recurrent=True) for layer in plain.layers[:2]), *plain.layers[2:])
+    mixed = replace(plain, layers=layers, state_r=100, state_s=1000)
+    settings = _settings(10587, 4096)
+    one, both = (estimate(mixed, replace(settings, n_seq=n_seq)) for n_seq in (1, 3))
+    assert (one.state_bytes, both.state_bytes) == (2 * 4 * 1100, 3 * 2 * 4 * 1100)
+    assert 2 * one.kv_cache_bytes == estimate(plain, settings).kv_cache_bytes
+    # It is taken whole.
+    huge = estimate(replace(mixed, state_s=10_000_000), settings)
+    assert huge.peak_bytes - one.peak_bytes >= huge.state_bytes - one.state_bytes
+
+
+def test_the_context_is_the_trained_one_where_nothing_is_asked_for() -> None:
+    shape = shape_of([header_of(SHAPES["smollm2-135m"])])
+    settings = _settings(10587, 512)
+    assert shape.n_ctx_train
+    assert estimate(shape, replace(settings, n_ctx=None)).n_ctx == shape.n_ctx_train
+    unknown = replace(shape, n_ctx_train=0)
+    assert estimate(unknown, replace(settings, n_ctx=None)).n_ctx == 4096
+    assert estimate(shape, replace(settings, n_ctx=500)).n_ctx == 512
+
+
+def test_the_outputs_that_a_program_keeps_are_part_of_the_peak() -> None:
+    shape = shape_of([header_of(SHAPES["smollm2-135m"])])
+    settings = replace(_settings(10587, 4096), n_prompt=512)
+    some, many = (estimate(shape, replace(settings, kept_outputs=n)).peak_bytes for n in (100, 300))
+    assert many - some == 200 * 4 * shape.n_vocab
+
+
+def test_a_search_takes_the_first_layers_for_all() -> None:
+    for name, n_least in (("smollm2-135m", 0.9), ("gemma3-1b", 0.8)):
+        shape = shape_of([header_of(SHAPES[name])])
+        settings = _settings(10587, 4096)
+        exact, quick = estimate(shape, settings), estimate(shape, settings, quick=True)
+        assert n_least * exact.compute_bytes <= quick.compute_bytes <= exact.compute_bytes
+        assert quick.kv_cache_bytes == exact.kv_cache_bytes
+    few = shape_of([header_of(SHAPES["qwen2moe-6-layers"])])
+    assert estimate(few, settings, quick=True) == estimate(few, settings)
+
+
+def test_a_file_that_is_mapped_may_come_into_memory_whole() -> None:
+    shape = shape_of([header_of(SHAPES["llama-8b-4-layers"])])
+    settings = _settings(10587, 4096)
+    mapped, read = estimate(shape, settings), estimate(shape, replace(settings, mmap=False))
+    assert read.repacked_bytes == mapped.repacked_bytes > 0
+    # Read, what is rearranged is not there a second time.
+    assert read.weights_bytes == shape.file_bytes - read.repacked_bytes
+    assert mapped.peak_bytes - read.peak_bytes == shape.file_bytes - read.weights_bytes
+
+
+def test_each_weight_is_in_its_file_or_rearranged() -> None:
+    shape = shape_of([header_of(SHAPES["llama-8b-4-layers"])])
+    settings = replace(_settings(10587, 4096), mmap=False)
+    one = estimate(shape, settings)
+    assert one.repacked_bytes > 0
+    assert one.weights_bytes + one.repacked_bytes == sum(weight.n_bytes for weight in shape.weights)
+    parts = tuple(weight._replace(part=at % 2, offset=weight.offset + 1000) for at, weight in enumerate(shape.weights))
+    split = estimate(replace(shape, weights=parts), replace(settings, mmap=True, repack=False))
+    ranges = [
+        max(w.offset + w.n_bytes for w in parts if w.part == part) - min(w.offset for w in parts if w.part == part)
+        for part in (0, 1)
+    ]
+    assert split.weights_bytes == sum(ranges)
+
+
+@pytest.mark.parametrize(
+    ("build", "changes", "cells"),
+    [
+        (3642, {}, 8192),
+        # The window and one physical batch, in steps of 256.
+        (10587, {}, 512 + 512),
+        (10587, {"n_ubatch": 100}, 768),
+        (10587, {"n_ubatch": 4096, "n_batch": 100}, 768),
+        (10587, {"n_ubatch": 256}, 768),
+        (10587, {"n_ubatch": 257}, 1024),
+        (10587, {"n_ubatch": 4096, "n_batch": 4096}, 512 + 4096),
+        (10587, {"n_ubatch": 9000, "n_batch": 9000}, 8192),
+        (10587, {"full_window": True}, 8192),
+        (10587, {"n_seq": 3}, 3 * 1024),
+    ],
+)
+def test_the_cache_of_a_sliding_window(build: int, changes: dict[str, Any], cells: int) -> None:
+    settings = replace(replace(_settings(build, 8192), n_ubatch=512, n_batch=2048), **changes)
+    assert window_cells(512, settings, 8192) == cells
+
+
+def test_a_batch_no_larger_than_the_context_needs_no_more_cells() -> None:
+    settings = replace(_settings(10587, 8192), n_ubatch=512, n_batch=2048)
+    assert window_cells(16, settings, 200) == 200
+    assert window_cells(16, settings, 257) == 257
