@@ -257,7 +257,7 @@ def _first(log: bytes, sign: bytes, pattern: re.Pattern[bytes]) -> tuple[int, in
 
 def _last(log: bytes, signs: tuple[bytes, ...], pattern: re.Pattern[bytes], start: int) -> int | None:
     """Begin of the last line at or behind `start` that has one of `signs` and matches `pattern`."""
-    found: int | None = None
+    last: int | None = None
     for sign in signs:
         at = log.rfind(sign, start)
         while at >= 0:
@@ -265,10 +265,10 @@ def _last(log: bytes, signs: tuple[bytes, ...], pattern: re.Pattern[bytes], star
             end = log.find(b"\n", at)
             end = len(log) if end < 0 else end
             if end - begin <= _MARK_LENGTH and pattern.match(log, begin, end):
-                found = begin if found is None else max(found, begin)
+                last = begin if last is None else max(last, begin)
                 break
             at = log.rfind(sign, start, begin)
-    return found
+    return last
 
 
 def _simple_end(log: bytes, start: int) -> int | None:
@@ -300,10 +300,10 @@ def _block_start(log: bytes, begin: int) -> int | None:
 
 def _end_of_context(log: bytes) -> int | None:
     """Behind the last line of the first unbroken run of log lines that reaches the context's lines."""
-    found = [at for at in (log.find(sign) for sign in _CONTEXT_SIGNS) if at >= 0]
-    if not found:
+    signs = [at for at in (log.find(sign) for sign in _CONTEXT_SIGNS) if at >= 0]
+    if not signs:
         return None
-    position = log.rfind(b"\n", 0, min(found)) + 1
+    position = log.rfind(b"\n", 0, min(signs)) + 1
     reached = False
     sheet = Sheet()
     while position < len(log):

@@ -72,8 +72,8 @@ def _json(raw: bytes, start: int) -> Bench:
     try:
         while True:
             value, at = decoder.raw_decode(text, at)
-            found = value if isinstance(value, list) else [value]
-            rows += [row for row in found if isinstance(row, dict) and "n_gen" in row]
+            tests = value if isinstance(value, list) else [value]
+            rows += [row for row in tests if isinstance(row, dict) and "n_gen" in row]
             # JSON lines: one object after the other.
             behind = _NEXT_ROW.match(text, at)
             if isinstance(value, list) or behind is None:

@@ -98,17 +98,17 @@ class Family:
                 return _KNOWN
             handler(sheet, match)
             return _KEPT
-        if found := self._any.match(rest):
-            row = self.rows[int((found.lastgroup or "r0")[1:])]
+        if any_row := self._any.match(rest):
+            row = self.rows[int((any_row.lastgroup or "r0")[1:])]
             if row.handler is keep.known:
                 return _KNOWN
             if (match := row.compiled.match(rest)) is not None:
                 row.handler(sheet, match)
             return _KEPT
         if equals and len(label) <= _LONGEST_LABEL and _LABEL.match(label):
-            kept: dict[str, str] = getattr(sheet, self._into)
-            if len(kept) < keep.MOST:
-                kept[label] = value
+            entries: dict[str, str] = getattr(sheet, self._into)
+            if len(entries) < keep.MOST:
+                entries[label] = value
                 return _SEEN
         return _UNKNOWN
 
@@ -288,14 +288,14 @@ PROGRAM = Family(
     Row(
         rf"n_(?:predict|len) = (?P<n_predict>-?{_COUNT}), n_ctx = (?P<n_ctx>{_COUNT}), "
         rf"n_kv_req = (?P<n_kv_req>{_COUNT})$",
-        keep.asked,
+        keep.limits,
     ),
     Row(
         rf"n_ctx = (?P<n_ctx>{_COUNT}), n_batch = (?P<n_batch>{_COUNT}), n_predict = (?P<n_predict>-?{_COUNT}), "
         rf"n_keep = (?P<n_keep>-?{_COUNT})$",
-        keep.asked,
+        keep.limits,
     ),
-    Row(rf"n_kv_max = (?P<n_ctx>{_COUNT}), ", keep.asked),
+    Row(rf"n_kv_max = (?P<n_ctx>{_COUNT}), ", keep.limits),
     Row(rf"decoded (?P<n>{_COUNT}) tokens in (?P<s>{NUMBER}) s, speed: (?P<rate>{NUMBER}) t/s$", keep.decoded),
     Row(rf"(?:build = )?(?P<build>{_COUNT} \(\w+\)).*", keep.build),
     Row(
@@ -407,7 +407,7 @@ BARE = Family(
 )
 
 # What the lines of a function that nobody knows yet begin with when they say what a record keeps.
-_TELLING = re.compile(
+_SIGNS = re.compile(
     r"\s*(?:(?P<timing>(?:load|sample|sampling|samplers|prompt eval|eval|total) time\s*=|graphs reused\s*=)"
     r"|(?P<loader>- kv\s|- type\s|loaded meta data with)"
     r"|(?P<weights>\S{1,64} (?:model )?buffer size\s*=|ggml ctx size\s*=|mem required\s*=)"
@@ -417,7 +417,7 @@ _TELLING = re.compile(
     r"|(?:vocab|model|file) \w+\s*=))",
     re.ASCII,
 )
-_TOLD: Mapping[str, Family] = {
+_FAMILY_OF_SIGN: Mapping[str, Family] = {
     "timing": TIMINGS,
     "loader": LOADER,
     "weights": WEIGHTS,
@@ -445,7 +445,7 @@ def worth_reading() -> re.Pattern[str]:
     """What a line must begin with to be worth a closer look when no known function stands there."""
     return re.compile(
         rf"\d+\.\d\d\.\d{{3}}\.|[IWED] |(?:cmn|srv|slot|spec|res|que|mtmd) |[\w~]{{1,80}}(?:\(\)| ):|\$ |{BARE.pattern}"
-        rf"|(?:[\w~]{{1,80}}: *)?(?:{_NAMES.sub('(?:', _TELLING.pattern)})",
+        rf"|(?:[\w~]{{1,80}}: *)?(?:{_NAMES.sub('(?:', _SIGNS.pattern)})",
         re.ASCII,
     )
 
@@ -480,9 +480,9 @@ def read_rest(sheet: Sheet, families: tuple[Family, ...], rest: str) -> tuple[Ca
     if outcome is _KEPT or outcome is _KNOWN or len(families) == 1:
         return family.category, outcome
     for other in families[1:]:
-        found = other.read(sheet, rest)
-        if found is _KEPT or found is _KNOWN:
-            return other.category, found
+        other_outcome = other.read(sheet, rest)
+        if other_outcome is _KEPT or other_outcome is _KNOWN:
+            return other.category, other_outcome
     return family.category, outcome
 
 
@@ -512,8 +512,8 @@ def _of_nobody(sheet: Sheet, line: Line) -> tuple[Category, LineOutcome]:
     outcome = BARE.read(sheet, line.text)
     if outcome is not _UNKNOWN:
         return "other", outcome
-    if told := _TELLING.match(line.rest):
-        family = _TOLD[told.lastgroup or "timing"]
+    if sign := _SIGNS.match(line.rest):
+        family = _FAMILY_OF_SIGN[sign.lastgroup or "timing"]
         rest = line.rest.lstrip()
         return family.category, family.read(sheet, rest if rest.isascii() else in_english(rest))
     return "other", LineOutcome.UNKNOWN
@@ -525,9 +525,9 @@ _SLOT = re.compile(r"id\s+-?\d+ \| task -?\d+ \|\s*", re.ASCII)
 def _chatter(text: str) -> LineOutcome:
     """Nothing to read here, unless it tells of a failure or looks like a figure that a record keeps."""
     low = text.lower()
-    told = "error" in low or "failed" in low or "unable" in low
+    failure = "error" in low or "failed" in low or "unable" in low
     figure = "tokens per second" in low or " t/s" in low or "buffer size" in low or " time =" in low
-    return _UNKNOWN if told or figure else _KNOWN
+    return _UNKNOWN if failure or figure else _KNOWN
 
 
 # Logs whose lines someone translated: each phrase, and the order of the decoded line.

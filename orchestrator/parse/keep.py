@@ -38,7 +38,7 @@ class Sheet(Struct):
     graph: dict[str, int] = field(default_factory=dict)
     system_info: tuple[int, int | None, int, str] | None = None
     build: str | None = None
-    asked: dict[str, int] = field(default_factory=dict)
+    limits: dict[str, int] = field(default_factory=dict)
     decoded: tuple[int, float, float | None] | None = None
     timings: dict[str, re.Match[str]] = field(default_factory=dict)
     graphs_reused: int | None = None
@@ -206,8 +206,8 @@ def system_info(sheet: Sheet, match: re.Match[str]) -> None:
     )
 
 
-def asked(sheet: Sheet, match: re.Match[str]) -> None:
-    sheet.asked.update({name: int(text) for name, text in match.groupdict().items() if text is not None})
+def limits(sheet: Sheet, match: re.Match[str]) -> None:
+    sheet.limits.update({name: int(text) for name, text in match.groupdict().items() if text is not None})
 
 
 def decoded(sheet: Sheet, match: re.Match[str]) -> None:

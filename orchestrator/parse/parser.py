@@ -7,7 +7,8 @@ import re
 from collections.abc import Mapping
 
 from orchestrator.errors import ParseError
-from orchestrator.parse import answer, keep, lines, reading
+from orchestrator.parse import answer as answers
+from orchestrator.parse import keep, lines, reading
 from orchestrator.parse.answer import Answer
 from orchestrator.parse.bench import Bench, read_bench
 from orchestrator.parse.keep import Sheet
@@ -34,9 +35,9 @@ _CHUNK = re.compile(rb"\](-?[\w.]+),")
 
 def parse_run(stdout: bytes, stderr: bytes, layout: Layout, prompt: str) -> Record:
     """Read what a run printed, its two streams apart, when the program's layout and the prompt are known."""
-    told = answer.tell_apart(stdout, stderr, layout, prompt)
+    answer = answers.tell_apart(stdout, stderr, layout, prompt)
     bench = read_bench(stdout) if layout.shape == "json" else Bench()
-    return _record(told, bench)
+    return _record(answer, bench)
 
 
 def parse_log(log: bytes) -> Record:
@@ -47,8 +48,8 @@ def parse_log(log: bytes) -> Record:
     """
     log = lines.scrub(log)
     bench = read_bench(log)
-    told = Answer(text=None, log=bench.rest) if bench.tests else answer.find(log)
-    record = _record(told, bench if bench.tests else Bench())
+    answer = Answer(text=None, log=bench.rest) if bench.tests else answers.find(log)
+    record = _record(answer, bench if bench.tests else Bench())
     if record.coverage.n_lines == record.coverage.n_unrecognised and not (record.errors or _says_something(record)):
         raise ParseError(
             "no line of llama.cpp was recognised; a line such as `llama_model_loader: loaded meta data with …` "
@@ -62,18 +63,18 @@ def _says_something(record: Record) -> bool:
     return bool(record.bench or record.batched or record.perplexity)
 
 
-def _record(told: Answer, bench: Bench) -> Record:
-    chunks, pieces = _take_chunks(told.log)
+def _record(answer: Answer, bench: Bench) -> Record:
+    chunks, pieces = _take_chunks(answer.log)
     log = reading.read(pieces)
     sheet = log.sheet
     perplexity = _perplexity(sheet, chunks)
     missing = dict(sheet.missing)
-    if told.missing:
-        missing["generation.text" if told.text is None else "generation.echo"] = told.missing
-    if told.cut:
-        missing["generation.end"] = told.cut
+    if answer.missing:
+        missing["generation.text" if answer.text is None else "generation.echo"] = answer.missing
+    if answer.cut:
+        missing["generation.end"] = answer.cut
     if not sheet.timings and not bench.tests:
-        missing["timings"] = told.untimed
+        missing["timings"] = answer.untimed
     for label, match in sheet.timings.items():
         missing |= {f"timings.{label}.{name}": why for name, why in keep.unprinted(match).items()}
     if bench.missing is not None:
@@ -90,12 +91,12 @@ def _record(told: Answer, bench: Bench) -> Record:
         context=_context(sheet),
         system_info=_system_info(sheet),
         generation=Generation(
-            text=told.text,
-            echo=told.echo,
-            end_of_text=told.end_of_text or sheet.end_of_text,
-            n_predict=sheet.asked.get("n_predict"),
-            n_ctx=sheet.asked.get("n_ctx"),
-            n_invalid_bytes=told.n_invalid_bytes,
+            text=answer.text,
+            echo=answer.echo,
+            end_of_text=answer.end_of_text or sheet.end_of_text,
+            n_predict=sheet.limits.get("n_predict"),
+            n_ctx=sheet.limits.get("n_ctx"),
+            n_invalid_bytes=answer.n_invalid_bytes,
         ),
         decoded=_decoded(sheet),
         timings=Timings(
@@ -127,16 +128,16 @@ def _take_chunks(pieces: tuple[bytes, ...]) -> tuple[list[bytes], tuple[bytes, .
 
 
 def _perplexity(sheet: Sheet, chunks: list[bytes]) -> Perplexity | None:
-    said = sheet.perplexity
-    if not said:
+    header = sheet.perplexity
+    if not header:
         return None
     running = tuple(keep.number(chunk.decode()) for chunk in chunks)
     estimate, error = sheet.estimate or (None, None)
-    if sheet.estimate is None and len(running) == said["n_chunks"]:
+    if sheet.estimate is None and len(running) == header["n_chunks"]:
         # Before b1068 the last running value is all that is printed.
         estimate = running[-1]
-    n_ctx = said.get("n_ctx", _integer(sheet.context.get("n_ctx", sheet.metadata.get("n_ctx"))))
-    return Perplexity(estimate=estimate, error=error, n_chunks=said["n_chunks"], chunks=running, n_ctx=n_ctx)
+    n_ctx = header.get("n_ctx", _integer(sheet.context.get("n_ctx", sheet.metadata.get("n_ctx"))))
+    return Perplexity(estimate=estimate, error=error, n_chunks=header["n_chunks"], chunks=running, n_ctx=n_ctx)
 
 
 def _loader(sheet: Sheet) -> Loader | None:
@@ -156,55 +157,56 @@ _SCALES = {"K": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}
 
 
 def _metadata(sheet: Sheet) -> Metadata | None:
-    said = sheet.metadata
-    if not said:
+    entries = sheet.metadata
+    if not entries:
         return None
-    n_params = re.fullmatch(r"(\d{1,9}\.\d{1,6}) ([KMBT])", said.get("model params", ""))
+    n_params = re.fullmatch(r"(\d{1,9}\.\d{1,6}) ([KMBT])", entries.get("model params", ""))
     size = re.fullmatch(
-        r"(\d{1,9}\.\d{1,6}) ([MG])i?B \((\d{1,9}\.\d{1,6}) BPW\)", said.get("file size", said.get("model size", ""))
+        r"(\d{1,9}\.\d{1,6}) ([MG])i?B \((\d{1,9}\.\d{1,6}) BPW\)",
+        entries.get("file size", entries.get("model size", "")),
     )
     return Metadata(
-        arch=said.get("arch"),
-        vocab_type=said.get("vocab type"),
-        n_vocab=_integer(said.get("n_vocab")),
-        n_ctx_train=_integer(said.get("n_ctx_train")),
-        n_embd=_integer(said.get("n_embd")),
-        n_layer=_integer(said.get("n_layer")),
-        n_head=said.get("n_head"),
-        n_head_kv=said.get("n_head_kv"),
-        n_ff=said.get("n_ff"),
-        model_type=said.get("model type"),
-        ftype=said.get("file type", said.get("model ftype")),
+        arch=entries.get("arch"),
+        vocab_type=entries.get("vocab type"),
+        n_vocab=_integer(entries.get("n_vocab")),
+        n_ctx_train=_integer(entries.get("n_ctx_train")),
+        n_embd=_integer(entries.get("n_embd")),
+        n_layer=_integer(entries.get("n_layer")),
+        n_head=entries.get("n_head"),
+        n_head_kv=entries.get("n_head_kv"),
+        n_ff=entries.get("n_ff"),
+        model_type=entries.get("model type"),
+        ftype=entries.get("file type", entries.get("model ftype")),
         n_params=None if n_params is None else round(float(n_params[1]) * _SCALES[n_params[2]]),
         size_mib=None if size is None else float(size[1]) * (1024 if size[2] == "G" else 1),
         bits_per_weight=None if size is None else float(size[3]),
-        name=said.get("general.name"),
+        name=entries.get("general.name"),
         tokens={
             name: tuple(Token(id=number, text=text) for number, text in tokens) for name, tokens in sheet.tokens.items()
         },
-        entries=said,
+        entries=entries,
     )
 
 
 def _context(sheet: Sheet) -> Context | None:
-    said = sheet.context
-    if not (said or sheet.kv_sizes or sheet.compute_buffers):
+    entries = sheet.context
+    if not (entries or sheet.kv_sizes or sheet.compute_buffers):
         return None
     return Context(
         # Up to b1288 these three stand in the metadata block.
-        n_ctx=_integer(said.get("n_ctx", sheet.metadata.get("n_ctx"))),
-        n_batch=_integer(said.get("n_batch")),
-        n_ubatch=_integer(said.get("n_ubatch")),
-        n_seq_max=_integer(said.get("n_seq_max")),
-        flash_attn=said.get("flash_attn"),
-        freq_base=_float(said.get("freq_base", sheet.metadata.get("freq_base"))),
-        freq_scale=_float(said.get("freq_scale", sheet.metadata.get("freq_scale"))),
+        n_ctx=_integer(entries.get("n_ctx", sheet.metadata.get("n_ctx"))),
+        n_batch=_integer(entries.get("n_batch")),
+        n_ubatch=_integer(entries.get("n_ubatch")),
+        n_seq_max=_integer(entries.get("n_seq_max")),
+        flash_attn=entries.get("flash_attn"),
+        freq_base=_float(entries.get("freq_base", sheet.metadata.get("freq_base"))),
+        freq_scale=_float(entries.get("freq_scale", sheet.metadata.get("freq_scale"))),
         kv_cache=_kv_cache(sheet),
         output_buffers=_buffers(sheet.output_buffers),
         compute_buffers=_buffers(sheet.compute_buffers),
         graph_nodes=sheet.graph.get("nodes"),
         graph_splits=sheet.graph.get("splits"),
-        entries=said,
+        entries=entries,
     )
 
 
@@ -236,8 +238,8 @@ def _system_info(sheet: Sheet) -> SystemInfo | None:
     if sheet.system_info is None:
         return None
     threads, batch, cpus, features = sheet.system_info
-    found = {name: int(value) for name, value in re.findall(r"(\w+) = (\d{1,9})\b", features, re.ASCII)}
-    return SystemInfo(n_threads=threads, n_threads_batch=batch, n_cpu=cpus, features=found)
+    flags = {name: int(value) for name, value in re.findall(r"(\w+) = (\d{1,9})\b", features, re.ASCII)}
+    return SystemInfo(n_threads=threads, n_threads_batch=batch, n_cpu=cpus, features=flags)
 
 
 def _decoded(sheet: Sheet) -> Decoded | None:

@@ -270,7 +270,7 @@ class Record(Piece):
     @property
     def n_threads(self) -> int | None:
         """The most threads that the program says it computed with at once; None: it does not say."""
-        said = [test.n_threads for test in self.bench]
+        counts = [test.n_threads for test in self.bench]
         if self.system_info is not None:
-            said += [self.system_info.n_threads, self.system_info.n_threads_batch]
-        return max((number for number in said if number is not None), default=None)
+            counts += [self.system_info.n_threads, self.system_info.n_threads_batch]
+        return max((number for number in counts if number is not None), default=None)

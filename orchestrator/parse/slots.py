@@ -22,7 +22,7 @@ def parse_slot_timings(stderr: bytes) -> tuple[SlotTiming, ...]:
     """
     if _SIGN not in stderr:
         return ()
-    found: list[tuple[int, int, dict[str, Timing]]] = []
+    answers: list[tuple[int, int, dict[str, Timing]]] = []
     behind = 0
     for line in lines.split(lines.scrub(stderr)):
         if line.component == "slot" and line.function == "print_timing":
@@ -30,24 +30,24 @@ def parse_slot_timings(stderr: bytes) -> tuple[SlotTiming, ...]:
             if named is None:
                 continue
             key, rest, behind = (int(named["slot"]), int(named["task"])), named["rest"], _LINES_BEHIND
-        elif behind and not line.component and found:
-            (slot, task, _), rest, behind = found[-1], line.text.strip(), behind - 1
+        elif behind and not line.component and answers:
+            (slot, task, _), rest, behind = answers[-1], line.text.strip(), behind - 1
             key = slot, task
         else:
             behind = 0
             continue
-        told = formats.read_timing(rest)
-        if told is None:
+        labelled_timing = formats.read_timing(rest)
+        if labelled_timing is None:
             # A new answer, if the figures follow.
             if not rest:
-                found.append((*key, {}))
+                answers.append((*key, {}))
             continue
-        label, timing = told
-        if not found or found[-1][:2] != key or label in found[-1][2]:
-            found.append((*key, {}))
-        found[-1][2][label] = timing
+        label, timing = labelled_timing
+        if not answers or answers[-1][:2] != key or label in answers[-1][2]:
+            answers.append((*key, {}))
+        answers[-1][2][label] = timing
     return tuple(
         SlotTiming(slot=slot, task=task, **{name: figures[name] for name in _FIELDS if name in figures})
-        for slot, task, figures in found
+        for slot, task, figures in answers
         if figures
     )

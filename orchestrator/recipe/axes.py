@@ -76,7 +76,7 @@ def choices(tree: Table, axes: Sequence[Axis], settings: Sequence[Setting], prob
         tree: of the recipe, with all settings in it.
         settings: what the command line set, in its order.
     """
-    found = len(problems)
+    n_problems_before = len(problems)
     fixed = {axis.key for axis in axes if is_fixed(axis.key, settings)}
     excludes = _excludes(tree, axes, settings, problems)
     domains: list[Sequence[int]] = []
@@ -91,15 +91,15 @@ def choices(tree: Table, axes: Sequence[Axis], settings: Sequence[Setting], prob
     if count > MAX_CASES and matrix is not None:
         message = f"the matrix has {count:,} cases, excluded ones with them; at most {MAX_CASES:,} can be"
         problems.append(Problem(matrix.place, "matrix", message))
-    if len(problems) > found:
+    if len(problems) > n_problems_before:
         return []
-    kept = [indices for indices in itertools.product(*domains) if not _is_excluded(indices, excludes)]
-    if not kept:
+    combinations = [indices for indices in itertools.product(*domains) if not _is_excluded(indices, excludes)]
+    if not combinations:
         by = " with what the command line sets" if fixed else ""
         exclude = node_at(tree, "exclude")
         assert exclude is not None
         problems.append(Problem(exclude.place, "exclude", f"no case is left{by}"))
-    return [_choice(indices, axes, fixed, tree) for indices in kept]
+    return [_choice(indices, axes, fixed, tree) for indices in combinations]
 
 
 def is_fixed(key: str, settings: Sequence[Setting]) -> bool:

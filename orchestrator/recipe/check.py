@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 from orchestrator.recipe.document.problem import Place, Problem, quoted
 from orchestrator.recipe.document.suggest import did_you_mean, unknown_key
 from orchestrator.recipe.document.tree import Items, Node, Scalar, Table
-from orchestrator.recipe.document.value import found, plain_value, scalar_value
+from orchestrator.recipe.document.value import described, plain_value, scalar_value
 from orchestrator.recipe.schema.recipe import FORMAT_VERSION, Plan, Recipe, Spec
 from orchestrator.recipe.schema.shape import ANYTHING, DictOf, Fields, Leaf, ListOf, Shape, Variants, recipe_shape
 from orchestrator.values import Value, replace
@@ -28,8 +28,8 @@ def check(tree: Table) -> Recipe | list[Problem]:
     newer = _newer_format(tree)
     if newer is not None:
         return [newer]
-    one = {key: entry for key, entry in tree.entries.items() if key not in Plan.model_fields}
-    return _checked(replace(tree, entries=one), Recipe)
+    entries = {key: entry for key, entry in tree.entries.items() if key not in Plan.model_fields}
+    return _checked(replace(tree, entries=entries), Recipe)
 
 
 def check_plan(tree: Table) -> Plan | list[Problem]:
@@ -137,7 +137,7 @@ def _translate(detail: ErrorDetails, tree: Table) -> Problem:
         place = spot.key_place if is_about_mapping else spot.value_place
         return Problem(place, spot.key, str(context["error"]), is_about_mapping)
     if kind == "argument":
-        message = f"{found(spot.node, spot.shape)} may not be here: {detail['msg']}"
+        message = f"{described(spot.node, spot.shape)} may not be here: {detail['msg']}"
     elif kind == "too_short":
         message = "expected at least one value, found none"
     elif kind in ("string_too_long", "too_long"):
@@ -151,7 +151,7 @@ def _translate(detail: ErrorDetails, tree: Table) -> Problem:
 def _wrong_value(spot: _Spot, node: Node) -> Problem:
     if spot.is_key:
         return Problem(spot.key_place, spot.key, f"not a key that can be here; expected {spot.shape.expected}")
-    message = f"expected {spot.shape.expected}, found {found(node, spot.shape)}"
+    message = f"expected {spot.shape.expected}, found {described(node, spot.shape)}"
     if isinstance(spot.shape, Leaf) and isinstance(node, Scalar):
         message += did_you_mean(node.text, spot.shape.choices)
     return Problem(spot.value_place, spot.key, message)

@@ -103,7 +103,7 @@ def _read(path: Path) -> tuple[Path, bytes]:
 
 def _near(path: Path) -> list[str]:
     """Recipes that may be meant by a path that does not exist."""
-    found: dict[str, str] = {}
+    names_by_path: dict[str, str] = {}
     for folder in (path.parent, Path("recipes")):
         try:
             names = [entry.name for entry in folder.iterdir() if entry.suffix in _SUFFIXES]
@@ -111,8 +111,8 @@ def _near(path: Path) -> list[str]:
             continue
         same_stem = [name for name in names if Path(name).stem == path.stem]
         for name in same_stem or close_to(path.name, names, 2):
-            found[str(folder / name)] = name
-    return list(found)[:3]
+            names_by_path[str(folder / name)] = name
+    return list(names_by_path)[:3]
 
 
 def _decode(data: bytes, source: str) -> str:
@@ -206,10 +206,10 @@ def _read_prompts(name: str, place: Place, base: Path) -> tuple[str, ...]:
         prompt: object = line.rstrip("\r")
         if name.endswith(".jsonl"):
             try:
-                said = json.loads(line)
+                value = json.loads(line)
             except (ValueError, RecursionError) as error:
                 raise fail(f"has no JSON in line {number}: {quoted(str(error), 200)}") from None
-            prompt = said.get("prompt") if isinstance(said, dict) else said
+            prompt = value.get("prompt") if isinstance(value, dict) else value
         if not isinstance(prompt, str) or not prompt or _NO_TEXT.search(prompt):
             raise fail(f'has no prompt in line {number}: "a text" or {{"prompt": "a text"}} was expected')
         prompts.append(prompt)
@@ -262,15 +262,15 @@ def _name(path: Path) -> str:
 
 def _digest(recipe: Recipe, prompt: str | None, prompts: tuple[str, ...]) -> str:
     # Without what is None, so that a key that a later lcpp adds does not change the digests of recipes without it.
-    said = recipe.model_dump(mode="json", exclude_none=True)
-    said["run"] = {**said["run"], "prompt": prompt}
+    document = recipe.model_dump(mode="json", exclude_none=True)
+    document["run"] = {**document["run"], "prompt": prompt}
     for name in ("prompt_file", "prompts_file"):
-        said["run"].pop(name, None)
+        document["run"].pop(name, None)
     # Keys that came later count only where they are used, for the same reason.
     if prompts:
-        said["run"]["prompts"] = list(prompts)
+        document["run"]["prompts"] = list(prompts)
     for name, field in RunSpec.model_fields.items():
         if name in _LATER and getattr(recipe.run, name) == field.default:
-            said["run"].pop(name)
-    canonical = json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+            document["run"].pop(name)
+    canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return hashlib.sha256(canonical.encode()).hexdigest()

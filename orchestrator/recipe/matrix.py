@@ -81,14 +81,14 @@ def load_cases(path: Path, overrides: Sequence[str] = ()) -> Cases:
     problems = list(source.problems)
     settings = read_overrides(overrides, problems)
     whole = apply(source.tree, settings)
-    found: list[Problem] = []
+    matrix_problems: list[Problem] = []
     plan = check_plan(whole)
     if isinstance(plan, list):
         raise recipe_error([*problems, *plan, *_of_values(whole)])
-    axes = axes_of(whole, found)
-    chosen = [] if found else choices(whole, axes, settings, found)
-    if found:
-        raise recipe_error([*problems, *found, *_of_values(whole)])
+    axes = axes_of(whole, matrix_problems)
+    chosen = [] if matrix_problems else choices(whole, axes, settings, matrix_problems)
+    if matrix_problems:
+        raise recipe_error([*problems, *matrix_problems, *_of_values(whole)])
     open_axes = [axis for axis in axes if not is_fixed(axis.key, settings)]
     cases = _Loader(source, settings, open_axes).load(chosen, problems)
     if problems:
@@ -117,8 +117,10 @@ class _Loader:
         self._texts = Texts(source.base)
         keys = [axis.key for axis in axes]
         # An override of a part of what the matrix sets as a whole changes that part in each of its values.
-        self._last = [each for each in settings if any(is_within(each.key, key) for key in keys if key != each.key)]
-        self._first = [each for each in settings if each not in self._last]
+        self._last = [
+            setting for setting in settings if any(is_within(setting.key, key) for key in keys if key != setting.key)
+        ]
+        self._first = [setting for setting in settings if setting not in self._last]
 
     def load(self, chosen: Sequence[Choice], problems: list[Problem]) -> tuple[Case, ...]:
         """All cases; `problems` gets what is wrong with them."""
@@ -129,7 +131,7 @@ class _Loader:
         for choice in chosen:
             if len(failing) == _MAX_FAILING or spent > MAX_BYTES_IN_ALL:
                 break
-            loaded = self._one(choice)
+            loaded = self._load_case(choice)
             if isinstance(loaded, list):
                 failing.append((choice, loaded))
                 continue
@@ -141,10 +143,10 @@ class _Loader:
         if spent > MAX_BYTES_IN_ALL and len(chosen) > 1:
             message = f"{len(chosen):,} cases with all their text are too large: more than {MAX_BYTES_IN_ALL:,} bytes"
             problems.append(Problem(self._source.tree.place, "matrix", message))
-        problems += _told(failing, len(chosen))
+        problems += _distinct(failing, len(chosen))
         return tuple(cases)
 
-    def _one(self, choice: Choice) -> LoadedRecipe | list[Problem]:
+    def _load_case(self, choice: Choice) -> LoadedRecipe | list[Problem]:
         settings = [*self._first, *choice.settings, *self._last]
         tree = apply(self._source.tree, settings)
         checked = check(tree)
@@ -183,21 +185,21 @@ def _same(choice: Choice, other: Choice) -> Problem:
     return Problem(differ[-1].place, f"matrix.{quoted(differ[-1].key)}", message)
 
 
-def _told(failing: Sequence[tuple[Choice, list[Problem]]], n_cases: int) -> list[Problem]:
+def _distinct(failing: Sequence[tuple[Choice, list[Problem]]], n_cases: int) -> list[Problem]:
     """Each problem once; one that some cases do not have, and that is not of a value of the matrix, with a case."""
     having: dict[Problem, list[Choice]] = {}
     for choice, problems in failing:
         for problem in problems:
             having.setdefault(problem, []).append(choice)
-    told = []
+    distinct = []
     for problem, choices_with in having.items():
         first = choices_with[0]
         general = len(choices_with) in (n_cases, _MAX_FAILING)
         if general or any(problem.place == setting.place for setting in first.settings):
-            told.append(problem)
+            distinct.append(problem)
         else:
-            told.append(replace(problem, message=f"{problem.message} (with {_shown(first)})"))
-    return told
+            distinct.append(replace(problem, message=f"{problem.message} (with {_shown(first)})"))
+    return distinct
 
 
 def _shown(choice: Choice) -> str:
@@ -207,6 +209,6 @@ def _shown(choice: Choice) -> str:
 def _digest(cases: Sequence[Case], repeat: int, warmup: int) -> str:
     digests = [case.loaded.digest for case in cases]
     if digests[1:] or repeat > 1 or warmup > 0:
-        said = {"cases": digests, "repeat": repeat, "warmup": warmup}
-        return hashlib.sha256(json.dumps(said, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+        document = {"cases": digests, "repeat": repeat, "warmup": warmup}
+        return hashlib.sha256(json.dumps(document, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
     return digests[0]

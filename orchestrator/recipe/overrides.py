@@ -173,8 +173,8 @@ def _without_other_source(model: Table, original: Table, given: Set[Place]) -> T
     if fits is None or fitted is None:
         return model
     only_before = fitted.fields.keys() - fits.fields.keys()
-    kept = {key: entry for key, entry in model.entries.items() if key not in only_before or entry.place in given}
-    return replace(model, entries=kept)
+    entries = {key: entry for key, entry in model.entries.items() if key not in only_before or entry.place in given}
+    return replace(model, entries=entries)
 
 
 def _with_one_prompt(run: Table, given: Set[Place]) -> Table:
@@ -186,5 +186,5 @@ def _with_one_prompt(run: Table, given: Set[Place]) -> Table:
     if not new:
         return run
     replaced = {*_PROMPTS} if new & {*_SESSIONS} else {*_PROMPTS, "history"}
-    kept = {key: entry for key, entry in run.entries.items() if key not in replaced or entry.place in given}
-    return replace(run, entries=kept)
+    entries = {key: entry for key, entry in run.entries.items() if key not in replaced or entry.place in given}
+    return replace(run, entries=entries)

@@ -58,7 +58,7 @@ def pin(cases: Cases, values: Mapping[str, Scalar]) -> list[Change]:
         raise _by_hand(loaded.path, values) from None
     changes, edited = [], text
     for key, value in values.items():
-        before = _said(loaded, key)
+        before = _value_of(loaded, key)
         now = _set(edited, key, value, remark=str(before) if before is not None and key in _REMARKED else None)
         if now is None:
             raise _by_hand(loaded.path, values)
@@ -79,7 +79,7 @@ def _read(path: Path) -> bytes:
         raise _refused(path, error) from error
 
 
-def _said(loaded: LoadedRecipe, key: str) -> Scalar | None:
+def _value_of(loaded: LoadedRecipe, key: str) -> Scalar | None:
     section, _, name = key.partition(".")
     value = getattr(getattr(loaded.recipe, section), name, None)
     return value if isinstance(value, str | int) else None
@@ -202,8 +202,8 @@ def _new_entry(text: str, table: _Value, line: str) -> str | None:
         return f"{text[:end]}, {line}{text[end:]}"
     if not table.entries:
         return None
-    plain = [each for each in table.entries.values() if each.entries is None and each.text]
-    after = max(plain or table.entries.values(), key=lambda each: each.end)
+    plain = [entry for entry in table.entries.values() if entry.entries is None and entry.text]
+    after = max(plain or table.entries.values(), key=lambda entry: entry.end)
     return _new_line(text, after, line)
 
 
@@ -227,8 +227,8 @@ def _new_line(text: str, after: _Value, line: str) -> str:
 
 
 def _rest_of_line(text: str, start: int) -> str:
-    found = re.compile(r"[^\r\n]*").match(text, start)
-    return found.group() if found else ""
+    rest = re.compile(r"[^\r\n]*").match(text, start)
+    return rest.group() if rest else ""
 
 
 def _newline(text: str) -> str:

@@ -169,15 +169,15 @@ def test_the_oldest_builds_name_no_device() -> None:
 
 
 def test_what_the_program_was_asked_for_and_what_it_runs_on() -> None:
-    sheet = put(keep.asked, r"(?P<n_predict>\S+) (?P<n_ctx>\S+)?", "-1 512")
-    put(keep.asked, r"(?P<n_predict>\S+) (?P<n_ctx>\S+)?", "8 ", sheet=sheet)
+    sheet = put(keep.limits, r"(?P<n_predict>\S+) (?P<n_ctx>\S+)?", "-1 512")
+    put(keep.limits, r"(?P<n_predict>\S+) (?P<n_ctx>\S+)?", "8 ", sheet=sheet)
     put(keep.graph, r"(?P<nodes>\d+)? ?(?P<splits>\d+)?", "966", " 1", sheet=sheet)
     put(keep.build, "(?P<build>.+)", "3642 (1d1ccce6)", sheet=sheet)
     put(keep.graphs_reused, "(?P<n>.+)", "7", sheet=sheet)
     put(keep.end_of_text, "", "", sheet=sheet)
     put(keep.warning, ".*", "mind this", sheet=sheet)
     put(keep.known, ".*", "whatever", sheet=sheet)
-    assert sheet.asked == {"n_predict": 8, "n_ctx": 512}
+    assert sheet.limits == {"n_predict": 8, "n_ctx": 512}
     assert sheet.graph == {"nodes": 966, "splits": 1}
     assert (sheet.build, sheet.graphs_reused, sheet.end_of_text) == ("3642 (1d1ccce6)", 7, True)
     assert sheet.warnings == ["mind this"]

@@ -149,11 +149,11 @@ class _Composer:
     def _alias(self, anchor: str, place: Place) -> None:
         if anchor not in self._anchors:
             raise Malformed(Problem(place, "", f"the alias *{quoted(anchor)} has no anchor before it"))
-        found = self._anchors[anchor]
-        if found is None:
+        anchored = self._anchors[anchor]
+        if anchored is None:
             raise Malformed(Problem(place, "", f"the alias *{quoted(anchor)} stands within what it stands for"))
-        self._grow(found.size, found.height, place)
-        self._add(found.node, found.size, found.height, None)
+        self._grow(anchored.size, anchored.height, place)
+        self._add(anchored.node, anchored.size, anchored.height, None)
 
     def _add(self, node: Node, size: int, height: int, anchor: str | None) -> None:
         if anchor is not None:

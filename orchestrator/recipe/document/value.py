@@ -85,7 +85,7 @@ def _is_empty(entry: Entry) -> bool:
     return isinstance(entry.value, Scalar) and is_nothing(entry.value)
 
 
-def found(node: Node, shape: Shape) -> str:
+def described(node: Node, shape: Shape) -> str:
     """What stands there, for a message."""
     if isinstance(node, Items):
         return "a list"

@@ -17,7 +17,7 @@ def _copies(pattern: str) -> int:
 
     Only a group makes counts multiply (`a{9}{9}` is an error), so at most one more count than there are groups do.
     """
-    digits = (_NOT_DIGITS.sub("", found) for found in _COUNT.findall(pattern))
+    digits = (_NOT_DIGITS.sub("", count) for count in _COUNT.findall(pattern))
     counts = sorted((int(text[:12]) for text in digits if text), reverse=True)
     return len(pattern) * prod(max(count, 1) for count in counts[: pattern.count("(") + 1])
 
