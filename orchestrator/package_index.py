@@ -38,8 +38,8 @@ def download(requirement: str, *, wheel: bool, into: Path, progress: Progress) -
     choice = ["--only-binary", ":all:"] if wheel else ["--no-binary", name]
     with disk_errors("download a package", into):
         into.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".pip-", dir=into) as held:
-            stage = Path(held)
+        with tempfile.TemporaryDirectory(prefix=".pip-", dir=into) as folder:
+            stage = Path(folder)
             lines: list[str] = []
 
             def on_line(line: str) -> None:
@@ -74,8 +74,8 @@ def _explain(requirement: str, kind: str, returncode: int, lines: list[str]) -> 
             where=sys.executable,
             hint=f"run `{sys.executable} -m ensurepip`, or install pip with your system's package manager",
         )
-    said = [line.strip() for line in lines if line.startswith(("ERROR:", "error:")) or "error:" in line.lower()]
-    tail = "\n    ".join((said or [line for line in lines if line.strip()])[-4:]) or f"exit code {returncode}"
+    errors = [line.strip() for line in lines if line.startswith(("ERROR:", "error:")) or "error:" in line.lower()]
+    tail = "\n    ".join((errors or [line for line in lines if line.strip()])[-4:]) or f"exit code {returncode}"
     if "No space left on device" in text:
         return PackageIndexError(
             f"the disk is full; pip could not store {requirement}:\n    {tail}",

@@ -63,11 +63,11 @@ def _model_pins(
         from orchestrator.model.source.hub.metadata import check_promises  # here: only for models of the hub
         from orchestrator.model.source.hub.remote import ask_file
 
-        said = ask_file(spec.repo, spec.file, spec.revision, workspace, progress)
-        check_promises(spec, spec.file, said.remote)
-        if said.sha256 is not None:
-            return {"revision": said.commit, "size_bytes": said.size_bytes, "sha256": said.sha256}
-        spec = spec.model_copy(update={"revision": said.commit})
+        file = ask_file(spec.repo, spec.file, spec.revision, workspace, progress)
+        check_promises(spec, spec.file, file.remote)
+        if file.sha256 is not None:
+            return {"revision": file.commit, "size_bytes": file.size_bytes, "sha256": file.sha256}
+        spec = spec.model_copy(update={"revision": file.commit})
     model = fetch(spec, workspace, progress, base=loaded.base)
     pins: dict[str, str | int] = {"size_bytes": model.parts[0].stat().st_size, "sha256": model.sha256}
     return pins if model.revision is None else {"revision": model.revision, **pins}

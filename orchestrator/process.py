@@ -60,14 +60,14 @@ def interrupts_held() -> Iterator[None]:
     if not callable(before) or threading.current_thread() is not threading.main_thread():
         yield
         return
-    held: list[tuple[int, FrameType | None]] = []
-    signal.signal(signal.SIGINT, lambda number, frame: held.append((number, frame)))
+    interrupts: list[tuple[int, FrameType | None]] = []
+    signal.signal(signal.SIGINT, lambda number, frame: interrupts.append((number, frame)))
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-        if held:
-            before(*held[0])
+        if interrupts:
+            before(*interrupts[0])
 
 
 def run(
@@ -83,7 +83,7 @@ def run(
         FileNotFoundError, PermissionError: the program cannot be started.
         subprocess.TimeoutExpired: it took longer than `timeout_s`; it has been killed.
     """
-    done = subprocess.run(
+    completed = subprocess.run(
         list(argv),
         cwd=cwd,
         env=None if env is None else dict(env),
@@ -94,9 +94,9 @@ def run(
     )
     return Finished(
         argv=tuple(argv),
-        returncode=done.returncode,
-        stdout=done.stdout.decode(errors="replace"),
-        stderr=done.stderr.decode(errors="replace"),
+        returncode=completed.returncode,
+        stdout=completed.stdout.decode(errors="replace"),
+        stderr=completed.stderr.decode(errors="replace"),
     )
 
 

@@ -132,10 +132,10 @@ def clean_environment(environment: Mapping[str, str] | None = None) -> dict[str,
 def locate(name: str, environment: Mapping[str, str] | None = None) -> Path | None:
     """A tool on PATH, or (what pip can install) beside the running Python."""
     inherited = os.environ if environment is None else environment
-    found = shutil.which(name, path=inherited.get("PATH", os.defpath))
-    if found is None and name in _FROM_PIP:
-        found = shutil.which(name, path=str(Path(sys.executable).parent))
-    return None if found is None else Path(found)
+    path = shutil.which(name, path=inherited.get("PATH", os.defpath))
+    if path is None and name in _FROM_PIP:
+        path = shutil.which(name, path=str(Path(sys.executable).parent))
+    return None if path is None else Path(path)
 
 
 def need(names: Iterable[str], why: str, environment: Mapping[str, str] | None = None) -> dict[str, Path]:
@@ -144,14 +144,14 @@ def need(names: Iterable[str], why: str, environment: Mapping[str, str] | None =
     Raises:
         ToolchainError: naming all that are missing, and the command that installs them.
     """
-    found = {name: locate(name, environment) for name in names}
-    missing = [name for name, path in found.items() if path is None]
+    paths = {name: locate(name, environment) for name in names}
+    missing = [name for name, path in paths.items() if path is None]
     if missing:
         verb = "is" if len(missing) == 1 else "are"
         raise ToolchainError(
             f"{_listed(missing)} {verb} needed {why}, but not on PATH", where="PATH", hint=f"run: {remedy(missing)}"
         )
-    return {name: path for name, path in found.items() if path is not None}
+    return {name: path for name, path in paths.items() if path is not None}
 
 
 def compilers(environment: Mapping[str, str] | None = None) -> Compilers:
@@ -160,8 +160,8 @@ def compilers(environment: Mapping[str, str] | None = None) -> Compilers:
     Raises:
         ToolchainError: one is missing or does not start.
     """
-    asked = environment or {}
-    commands = {"cc": asked.get("CC", "cc"), "c++": asked.get("CXX", "c++")}
+    variables = environment or {}
+    commands = {"cc": variables.get("CC", "cc"), "c++": variables.get("CXX", "c++")}
     paths = {name: locate(command, environment) for name, command in commands.items()}
     missing = [name for name, path in paths.items() if path is None]
     if missing:
@@ -171,12 +171,12 @@ def compilers(environment: Mapping[str, str] | None = None) -> Compilers:
         if any(commands[name] != name for name in missing):
             hint = "CC and CXX must each name one program, without arguments; correct or unset them"
         raise ToolchainError(f"{called} {verb} needed to build llama.cpp, but not on PATH", where="PATH", hint=hint)
-    made = {
+    by_name = {
         name: Compiler(command=commands[name], path=path, version=_version(path, environment))
         for name, path in paths.items()
         if path is not None
     }
-    return Compilers(c=made["cc"], cxx=made["c++"], ccache=locate("ccache", environment))
+    return Compilers(c=by_name["cc"], cxx=by_name["c++"], ccache=locate("ccache", environment))
 
 
 def c_compiler(environment: Mapping[str, str] | None = None) -> Compiler:
@@ -220,12 +220,12 @@ def probe(environment: Mapping[str, str] | None = None) -> list[Tool]:
 
 def remedy(names: Iterable[str], os_release: Path = Path("/etc/os-release")) -> str:
     """The command that installs these tools on this machine."""
-    wanted = list(names)
+    tools = list(names)
     command, packages = _PACKAGES.get(_family(os_release), ("your package manager, to install", {}))
-    listed = " ".join(dict.fromkeys(packages.get(name, name) for name in wanted))
+    listed = " ".join(dict.fromkeys(packages.get(name, name) for name in tools))
     sudo = "" if os.geteuid() == 0 or command.startswith("your") else "sudo "
     line = f"{sudo}{command} {listed}"
-    if wanted and all(name in _FROM_PIP for name in wanted):
+    if tools and all(name in _FROM_PIP for name in tools):
         line += ' (or: pip install "lcpp[cmake]")'
     return line
 
@@ -246,15 +246,15 @@ def _family(os_release: Path) -> str:
 
 def _version(path: Path, environment: Mapping[str, str] | None) -> str:
     try:
-        done = process.run([str(path), "--version"], env=clean_environment(environment), timeout_s=20)
+        finished = process.run([str(path), "--version"], env=clean_environment(environment), timeout_s=20)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ToolchainError(
             f"{path} does not start: {error}",
             where=str(path),
             hint="install it again, or put another one first on PATH",
         ) from error
-    lines = [line for line in (done.stdout + "\n" + done.stderr).splitlines() if line.strip()]
-    return lines[0].strip() if lines else f"(says nothing; exit code {done.returncode})"
+    lines = [line for line in (finished.stdout + "\n" + finished.stderr).splitlines() if line.strip()]
+    return lines[0].strip() if lines else f"(says nothing; exit code {finished.returncode})"
 
 
 def _listed(names: list[str]) -> str:

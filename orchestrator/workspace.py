@@ -95,10 +95,10 @@ def lock(path: Path, progress: Progress, waiting_for: str, *, wait: bool = True)
 
     with disk_errors("make a lock", path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    held = FileLock(path.with_name(f".{path.name}.lock"))
+    file_lock = FileLock(path.with_name(f".{path.name}.lock"))
     with disk_errors("make a lock", path):
         try:
-            held.acquire(timeout=0)
+            file_lock.acquire(timeout=0)
         except Timeout:
             if not wait:
                 raise WorkspaceError(
@@ -107,11 +107,11 @@ def lock(path: Path, progress: Progress, waiting_for: str, *, wait: bool = True)
                     hint="try again when it has finished",
                 ) from None
             progress.note(f"another lcpp is busy with {waiting_for}; waiting for it to finish")
-            held.acquire()
+            file_lock.acquire()
     try:
         yield
     finally:
-        held.release()
+        file_lock.release()
 
 
 @contextlib.contextmanager

@@ -150,7 +150,9 @@ def inspect(opened: OpenModel, *, tensors: bool = False) -> Inspection:
     """
     headers = opened.headers()
     first, source = headers[0], opened.parts[0].source
-    n_params, tensor_bytes = (sum(each) for each in zip(*((h.n_params, h.tensor_bytes) for h in headers), strict=True))
+    n_params, tensor_bytes = (
+        sum(column) for column in zip(*((h.n_params, h.tensor_bytes) for h in headers), strict=True)
+    )
     file_type = first.integer("general.file_type")
     return Inspection(
         source=opened.source,
@@ -202,16 +204,16 @@ def _bits(n_bytes: int, n_params: int) -> float | None:
 
 def _types(headers: Sequence[Header]) -> tuple[TypeUse, ...]:
     """By what they take, the largest first."""
-    found: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
+    uses: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
     for header in headers:
         for tensor in header.tensors:
-            use = found[tensor.type_name]
+            use = uses[tensor.type_name]
             use[0] += 1
             use[1] += tensor.n_elements
             use[2] += tensor.n_bytes
     return tuple(
         TypeUse(type=name, n_tensors=n, n_params=params, size_bytes=size, bits_per_weight=_bits(size, params) or 0.0)
-        for name, (n, params, size) in sorted(found.items(), key=lambda item: (-item[1][2], item[0]))
+        for name, (n, params, size) in sorted(uses.items(), key=lambda item: (-item[1][2], item[0]))
     )
 
 
@@ -252,8 +254,8 @@ def _shape(header: Header) -> Hyperparameters:
     )
 
 
-def _or(said: Any, otherwise: Any) -> Any:
-    return otherwise if said is None else said
+def _or(value: Any, otherwise: Any) -> Any:
+    return otherwise if value is None else value
 
 
 def _vocabulary(source: ByteSource, header: Header) -> Vocabulary:
@@ -313,18 +315,18 @@ def _notes(headers: Sequence[Header]) -> Iterable[str]:
     for unsound in filter(None, map(whats_unsound, headers)):
         yield f"llama.cpp is not given this file: {unsound}"
     first = headers[0]
-    said = first.integer("split.count") or 1
-    if said != len(headers):
-        yield f"the file says that it is one of {said} parts, its name says {len(headers)}"
+    n_parts = first.integer("split.count") or 1
+    if n_parts != len(headers):
+        yield f"the file says that it is one of {n_parts} parts, its name says {len(headers)}"
     promised = first.integer("split.tensors.count")
-    found = sum(len(header.tensors) for header in headers)
-    if promised is not None and promised != found:
-        yield f"the first part says that there are {promised} tensors in all, {found} are there"
+    n_tensors = sum(len(header.tensors) for header in headers)
+    if promised is not None and promised != n_tensors:
+        yield f"the first part says that there are {promised} tensors in all, {n_tensors} are there"
     for number, header in enumerate(headers):
         if len(headers) > 1 and header.integer("split.no") != number:
             yield f"part {number + 1} says that it is number {header.integer('split.no')}"
     names = [tensor.name for header in headers for tensor in header.tensors]
     if len(set(names)) < len(names):
         yield "some tensors are in more than one part"
-    if not found:
+    if not n_tensors:
         yield "the file holds a vocabulary and no weights"

@@ -51,7 +51,9 @@ def show(call: Call, key: str, program: str | None) -> None:
         hint = f"it has {', '.join(sorted(manifest.programs))}"
         raise UsageError(f"{program} is not among the programs of this build", where=str(directory), hint=hint)
     programs = {
-        name: capabilities.of(directory, name, file, environment, has_help=PROGRAMS[name].has_help(dialect.build))
+        name: capabilities.of_program(
+            directory, name, file, environment, has_help=PROGRAMS[name].has_help(dialect.build)
+        )
         for name, file in sorted(chosen.items())
     }
     only = None if program is None else next(iter(programs))

@@ -16,7 +16,7 @@ from orchestrator.text.numbers import gib, mib
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from orchestrator.model.dummy.cache import Kept
+    from orchestrator.model.dummy.cache import CachedDummy
     from orchestrator.model.dummy.plan import DummyPlan
     from orchestrator.model.dummy.presets import Preset
 
@@ -70,9 +70,9 @@ def dummy(
 
         call.output.document(PRESETS, json=_presets_json, people=_show_presets)
     elif listing:
-        from orchestrator.model.dummy.cache import list_kept
+        from orchestrator.model.dummy.cache import list_dummies
 
-        call.output.document(list_kept(call.workspace), json=_cached_json, people=_show_cached)
+        call.output.document(list_dummies(call.workspace), json=_cached_json, people=_show_cached)
     elif clear:
         from orchestrator.model.dummy.cache import clear as clear_all
 
@@ -173,12 +173,12 @@ def _show_presets(presets: Sequence[Preset], output: Output) -> None:
     output.line(f"types: {', '.join(MIXES)}")
 
 
-def _cached_json(dummies: Sequence[Kept]) -> str:
+def _cached_json(dummies: Sequence[CachedDummy]) -> str:
     listed = [{"path": str(dummy.path), "size_bytes": dummy.size_bytes, "used_at": dummy.used_at} for dummy in dummies]
     return json_text({"dummies": listed})
 
 
-def _show_cached(dummies: Sequence[Kept], output: Output) -> None:
+def _show_cached(dummies: Sequence[CachedDummy], output: Output) -> None:
     if not dummies:
         output.line("there are no dummies in the cache")
     for dummy in dummies:

@@ -66,7 +66,7 @@ class Engine(Value):
         """
         self.program(name)
         file, has_help = self.manifest.programs[name], PROGRAMS[name].has_help(self.dialect.build)
-        return capabilities.of(self.directory, name, file, environment, has_help=has_help)
+        return capabilities.of_program(self.directory, name, file, environment, has_help=has_help)
 
 
 def build(
@@ -106,7 +106,7 @@ def build(
         # A machine that only runs what was built elsewhere needs no compiler.
         for directory in sorted(workspace.builds.glob(f"{inputs.key_prefix}*")):
             finished = _finished(directory, targets)
-            if finished is not None and inputs.made(finished):
+            if finished is not None and inputs.match(finished):
                 return engine(directory, finished, reused=True)
         raise
     directory = workspace.builds / inputs.key(compilers)
@@ -125,8 +125,8 @@ def build(
 
 def _finished(directory: Path, programs: Collection[ProgramName]) -> Manifest | None:
     """The manifest of the build in `directory`, when it has all these programs."""
-    there = manifest.read(directory)
-    return there if there is not None and set(programs) <= set(there.programs) else None
+    finished = manifest.read(directory)
+    return finished if finished is not None and set(programs) <= set(finished.programs) else None
 
 
 def _build_missing(
@@ -197,9 +197,9 @@ def dialect_of(checkout: Checkout) -> Dialect:
     return dialect_for(checkout.build_number, _day(checkout.commit_date), checkout.path)
 
 
-def dialect_of_build(directory: Path, kept: Manifest) -> Dialect:
+def dialect_of_build(directory: Path, manifest: Manifest) -> Dialect:
     """The same of a finished build, whose checkout may be gone."""
-    return dialect_for(kept.build_number, _day(kept.commit_date), directory / "tree")
+    return dialect_for(manifest.build_number, _day(manifest.commit_date), directory / "tree")
 
 
 def _day(commit_date: str | None) -> datetime.date | None:

@@ -47,7 +47,7 @@ class Capabilities(Piece):
 UNKNOWN = Capabilities(sha256="", options=None, version=None)
 
 
-class _Kept(Piece):
+class _CapabilitiesFile(Piece):
     """The file."""
 
     # Raised when lcpp reads more out of a program, or differently.
@@ -55,7 +55,7 @@ class _Kept(Piece):
     programs: dict[str, Capabilities] = {}
 
 
-def of(
+def of_program(
     directory: Path, program: ProgramName, file: ProgramFile, environment: Mapping[str, str], *, has_help: bool
 ) -> Capabilities:
     """What `program` of the build in `directory` can do, asked of it once.
@@ -67,23 +67,23 @@ def of(
     Returns:
         `UNKNOWN` for a program that does not answer: then the table has to do.
     """
-    kept = _read(directory)
-    known = kept.programs.get(program)
+    programs = _read(directory).programs
+    known = programs.get(program)
     if known is not None and known.sha256 == file.sha256:
         return known
     try:
-        said = ask(directory / file.file, file.sha256, environment, has_help=has_help)
+        answer = ask(directory / file.file, file.sha256, environment, has_help=has_help)
     except (OSError, subprocess.TimeoutExpired):
         return UNKNOWN
     # A folder that cannot be written only means that the program is asked again.
     with contextlib.suppress(WorkspaceError, OSError):
-        write(directory, {**kept.programs, program: said})
-    return said
+        write(directory, {**programs, program: answer})
+    return answer
 
 
 def write(directory: Path, programs: Mapping[str, Capabilities]) -> None:
     """Keep what the programs of a build said."""
-    write_atomic(directory / FILE_NAME, _Kept(programs=dict(programs)).model_dump_json(indent=1) + "\n")
+    write_atomic(directory / FILE_NAME, _CapabilitiesFile(programs=dict(programs)).model_dump_json(indent=1) + "\n")
 
 
 def ask(file: Path, sha256: str, environment: Mapping[str, str], *, has_help: bool) -> Capabilities:
@@ -96,13 +96,13 @@ def ask(file: Path, sha256: str, environment: Mapping[str, str], *, has_help: bo
     # In an empty folder: old programs write logs to theirs.
     with tempfile.TemporaryDirectory(prefix="lcpp-ask-") as empty:
 
-        def said(argument: str) -> str:
-            done = process.run([str(file), argument], cwd=Path(empty), env=environment, timeout_s=_TIMEOUT_S)
+        def output_of(argument: str) -> str:
+            finished = process.run([str(file), argument], cwd=Path(empty), env=environment, timeout_s=_TIMEOUT_S)
             # Some eras print their help in standard output, some in standard error.
-            return f"{done.stdout[:_MAX_HELP]}\n{done.stderr[:_MAX_HELP]}"
+            return f"{finished.stdout[:_MAX_HELP]}\n{finished.stderr[:_MAX_HELP]}"
 
-        options = options_in(said("--help")) if has_help else frozenset()
-        return Capabilities(sha256=sha256, options=options or None, version=version_in(said("--version")))
+        options = options_in(output_of("--help")) if has_help else frozenset()
+        return Capabilities(sha256=sha256, options=options or None, version=version_in(output_of("--version")))
 
 
 def options_in(text: str) -> frozenset[str]:
@@ -111,9 +111,9 @@ def options_in(text: str) -> frozenset[str]:
     return frozenset(name for head in heads for name in _NAME.findall(head))
 
 
-def _read(directory: Path) -> _Kept:
+def _read(directory: Path) -> _CapabilitiesFile:
     try:
         with (directory / FILE_NAME).open("rb") as file:
-            return _Kept.model_validate_json(file.read(_MAX_FILE_BYTES))
+            return _CapabilitiesFile.model_validate_json(file.read(_MAX_FILE_BYTES))
     except (OSError, ValidationError):
-        return _Kept()
+        return _CapabilitiesFile()

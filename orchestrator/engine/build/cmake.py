@@ -84,12 +84,12 @@ def build(job: Job) -> Built:
 
 
 def _definitions(job: Job) -> list[str]:
-    wanted: dict[str, OptionValue] = {**_DEFAULTS, "LLAMA_BUILD_SERVER": job.needs_server, **job.options}
+    definitions: dict[str, OptionValue] = {**_DEFAULTS, "LLAMA_BUILD_SERVER": job.needs_server, **job.options}
     if job.build_number is not None:
         # A shallow checkout cannot count its commits.
-        wanted.setdefault("LLAMA_BUILD_NUMBER", job.build_number)
-    words = [f"-D{name}={_value(value)}" for name, value in wanted.items()]
-    if wanted["BUILD_SHARED_LIBS"] is not False:
+        definitions.setdefault("LLAMA_BUILD_NUMBER", job.build_number)
+    words = [f"-D{name}={_value(value)}" for name, value in definitions.items()]
+    if definitions["BUILD_SHARED_LIBS"] is not False:
         # The programs and their libraries are moved to one folder together.
         words += ["-DCMAKE_BUILD_WITH_INSTALL_RPATH=ON", "-DCMAKE_INSTALL_RPATH=$ORIGIN"]
     if job.compilers.ccache is not None:

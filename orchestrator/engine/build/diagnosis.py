@@ -98,20 +98,20 @@ def explain(argv: Sequence[str], returncode: int, lines: Sequence[str], log: Pat
         lines: what it printed, as much as was kept.
         log: where all of it is.
     """
-    told = next((found for sign in _TELLING if (found := [line for line in lines if sign.search(line)])), [])
-    if told and "CMake Error" in told[0]:
+    telling = next((matching for sign in _TELLING if (matching := [line for line in lines if sign.search(line)])), [])
+    if telling and "CMake Error" in telling[0]:
         # CMake tells what is wrong on the lines after.
-        start = list(lines).index(told[0])
-        told = [line for line in lines[start : start + 8] if line.strip()]
-    if not told:
-        told = [line for line in lines if line.strip()][-_SHOWN:]
+        start = list(lines).index(telling[0])
+        telling = [line for line in lines[start : start + 8] if line.strip()]
+    if not telling:
+        telling = [line for line in lines if line.strip()][-_SHOWN:]
     how = f"failed (exit code {returncode})" if returncode >= 0 else f"was ended by {_signal_name(-returncode)}"
-    said = "".join(f"\n    {line.strip()[:300]}" for line in dict.fromkeys(told[:_SHOWN]))
+    shown = "".join(f"\n    {line.strip()[:300]}" for line in dict.fromkeys(telling[:_SHOWN]))
     text = "\n".join(lines)
     hint = next((remedy for sign, remedy in _REMEDIES if sign.search(text)), _NO_REMEDY)
     if returncode == -signal.SIGKILL:
         hint = "something killed it, most often for lack of memory: free memory, then run it again"
-    return BuildError(f"building llama.cpp: {Path(argv[0]).name} {how}:{said}", where=str(log), hint=hint)
+    return BuildError(f"building llama.cpp: {Path(argv[0]).name} {how}:{shown}", where=str(log), hint=hint)
 
 
 def _signal_name(number: int) -> str:

@@ -37,7 +37,7 @@ class BuildInputs(Value):
         """What the names of all builds of this commit by this system begin with."""
         return f"{(self.checkout.commit or self.checkout.fingerprint)[:12]}-{self.system}-"
 
-    def made(self, manifest: Manifest) -> bool:
+    def match(self, manifest: Manifest) -> bool:
         """Whether a finished build is of these inputs, whatever compilers made it."""
         return self._identity() == {
             "fingerprint": manifest.fingerprint,

@@ -52,10 +52,10 @@ def find_build(workspace: Workspace, key: str) -> tuple[Path, Manifest]:
     """
     (name,) = _matched([key], [path.name for path in _folders(workspace.builds)], "build", "show")
     directory = workspace.builds / name
-    found = manifest.read(directory)
-    if found is None:
+    finished = manifest.read(directory)
+    if finished is None:
         raise UsageError(f"{name} is not a finished build", where=str(directory), hint="`lcpp setup` finishes it")
-    return directory, found
+    return directory, finished
 
 
 def list_checkouts(workspace: Workspace) -> list[CheckoutEntry]:
@@ -82,8 +82,8 @@ def remove_builds(workspace: Workspace, keys: Collection[str], progress: Progres
         UsageError: a key fits no build, or several.
         WorkspaceError: a build is being made, or one of its programs is running; those before it are gone.
     """
-    there = [path.name for path in _folders(workspace.builds)]
-    return sum(_remove(workspace.builds / name, progress) for name in _matched(keys, there, "build"))
+    keys_there = [path.name for path in _folders(workspace.builds)]
+    return sum(_remove(workspace.builds / name, progress) for name in _matched(keys, keys_there, "build"))
 
 
 def remove_checkouts(workspace: Workspace, names: Collection[str], progress: Progress) -> int:
@@ -93,8 +93,8 @@ def remove_checkouts(workspace: Workspace, names: Collection[str], progress: Pro
         UsageError: a name fits no checkout, or several.
         WorkspaceError: one is being made.
     """
-    there = [path.name for path in _folders(workspace.checkouts)]
-    return sum(_remove(workspace.checkouts / name, progress) for name in _matched(names, there, "checkout"))
+    names_there = [path.name for path in _folders(workspace.checkouts)]
+    return sum(_remove(workspace.checkouts / name, progress) for name in _matched(names, names_there, "checkout"))
 
 
 def size_bytes(path: Path) -> int:
@@ -115,15 +115,17 @@ def _folders(path: Path) -> list[Path]:
         return []
 
 
-def _matched(asked: Collection[str], there: list[str], kind: str, command: str = "remove") -> list[str]:
+def _matched(prefixes: Collection[str], names_there: list[str], kind: str, command: str = "remove") -> list[str]:
     """The full names; every one is checked before anything is removed."""
     names = []
-    for name in dict.fromkeys(asked):
-        found = [full for full in there if full == name] or [full for full in there if name and full.startswith(name)]
-        if len(found) != 1:
-            what = f"no {kind} is called {name}" if not found else f"{name} fits {len(found)} {kind}s"
+    for name in dict.fromkeys(prefixes):
+        fitting = [full for full in names_there if full == name] or [
+            full for full in names_there if name and full.startswith(name)
+        ]
+        if len(fitting) != 1:
+            what = f"no {kind} is called {name}" if not fitting else f"{name} fits {len(fitting)} {kind}s"
             raise UsageError(what, where=f"lcpp engine {command}", hint="`lcpp engine list` shows what is there")
-        names.append(found[0])
+        names.append(fitting[0])
     return names
 
 

@@ -64,14 +64,14 @@ def build(job: Job) -> Built:
     argv = (*words, *job.targets)
 
     total = _count(argv, job)
-    done = 0
+    n_lines = 0
 
     def on_line(line: str) -> None:
-        nonlocal done
+        nonlocal n_lines
         if _COMMAND.match(line):
             # make prints a command as it starts it: what was started before it is mostly done.
-            done += 1
-            job.progress.advance(max(0, min(done - job.jobs, total)), total, _about(line))
+            n_lines += 1
+            job.progress.advance(max(0, min(n_lines - job.jobs, total)), total, _about(line))
 
     job.run(argv, on_line, cwd=job.tree)
     job.progress.advance(total, total)
@@ -115,17 +115,17 @@ def _assignments(makefile: str, options: Mapping[str, OptionValue]) -> list[str]
 def _count(argv: tuple[str, ...], job: Job) -> int:
     """How many commands make will run, asked of make itself."""
     try:
-        asked = process.run([*argv, "--dry-run"], cwd=job.tree, env=job.environment, timeout_s=120)
+        dry_run = process.run([*argv, "--dry-run"], cwd=job.tree, env=job.environment, timeout_s=120)
     except subprocess.TimeoutExpired as error:
         raise explain(argv, 1, [f"make --dry-run did not end: {error}"], job.log) from error
-    if asked.returncode != 0:
-        said = asked.stdout + asked.stderr
+    if dry_run.returncode != 0:
+        output = dry_run.stdout + dry_run.stderr
         with job.log.open("a", encoding="utf-8") as log:
-            log.write(f"$ {' '.join(argv)} --dry-run\n{said}\n")
-        raise explain(argv, asked.returncode, said.splitlines(), job.log)
-    return sum(1 for line in asked.stdout.splitlines() if _COMMAND.match(line))
+            log.write(f"$ {' '.join(argv)} --dry-run\n{output}\n")
+        raise explain(argv, dry_run.returncode, output.splitlines(), job.log)
+    return sum(1 for line in dry_run.stdout.splitlines() if _COMMAND.match(line))
 
 
 def _about(line: str) -> str:
-    found = re.search(r"\s-o\s*(\S+)", line)
-    return found[1] if found else ""
+    output = re.search(r"\s-o\s*(\S+)", line)
+    return output[1] if output else ""

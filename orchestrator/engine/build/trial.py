@@ -31,7 +31,7 @@ def run(
         # In an empty folder: old programs look for a model in theirs, and write logs there.
         with tempfile.TemporaryDirectory(prefix="lcpp-trial-") as empty:
             argv = [str(file), *PROGRAMS[program].TRIAL]
-            done = process.run(argv, cwd=Path(empty), env=environment, timeout_s=timeout_s)
+            finished = process.run(argv, cwd=Path(empty), env=environment, timeout_s=timeout_s)
     except subprocess.TimeoutExpired as error:
         raise BuildError(
             f"{file.name} was built, but does not end when asked for its version ({timeout_s:.0f} s)",
@@ -44,29 +44,29 @@ def run(
             where=str(file),
             hint="vendor may lie on a file system that runs no programs (noexec): choose another with LCPP_VENDOR",
         ) from error
-    said = f"{done.stdout}\n{done.stderr}".strip()
-    if done.returncode < 0:
-        raise _died(file, -done.returncode)
-    if missing := _MISSING.search(said):
+    output = f"{finished.stdout}\n{finished.stderr}".strip()
+    if finished.returncode < 0:
+        raise _died(file, -finished.returncode)
+    if missing := _MISSING.search(output):
         raise BuildError(
             f"{file.name} was built, but does not start: the shared library {missing[1] or missing[2]} is missing",
             where=str(file),
             hint="install the package that has this library, or leave out the build option that asked for it",
         )
-    if done.returncode not in (0, 1) or not said:
-        tail = "".join(f"\n    {line}" for line in said.splitlines()[-4:])
+    if finished.returncode not in (0, 1) or not output:
+        tail = "".join(f"\n    {line}" for line in output.splitlines()[-4:])
         raise BuildError(
-            f"{file.name} was built, but fails when it is run (exit code {done.returncode}):{tail}",
+            f"{file.name} was built, but fails when it is run (exit code {finished.returncode}):{tail}",
             where=str(file),
             hint="run it by hand to see more; `lcpp engine remove` and a new setup build it afresh",
         )
-    return version_in(said)
+    return version_in(output)
 
 
 def version_in(text: str) -> str | None:
     """The lines of `text` in which a program names its version; None when there are none."""
-    found = _VERSION.search(text)
-    return found[0] if found else None
+    version = _VERSION.search(text)
+    return version[0] if version else None
 
 
 def _died(file: Path, number: int) -> BuildError:

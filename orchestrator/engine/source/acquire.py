@@ -73,7 +73,7 @@ def _from_git(spec: EngineSpec, remote: Remote, workspace: Workspace, progress: 
     with lock(workspace.repository, progress, "getting llama.cpp"):
         repository = Repository(workspace)
         named = resolve(spec.ref, remote, workspace, repository, progress)
-        if not repository.has(named.commit) and not _there(workspace, named):
+        if not repository.has(named.commit) and not _has_checkout(workspace, named):
             progress.stage(f"fetch llama.cpp {named.commit[:12]} from {remote.shown}")
             repository.fetch(remote, named.commit, progress)
         return _check_out(repository, named, "git", remote.shown, spec.ref, workspace, progress)
@@ -85,7 +85,7 @@ def _from_package(
     named = Resolution(commit=row.commit, build_number=row.build_number, notes=notes)
     with lock(workspace.repository, progress, "getting llama.cpp"):
         repository = Repository(workspace)
-        if not repository.has(row.commit) and not _there(workspace, named):
+        if not repository.has(row.commit) and not _has_checkout(workspace, named):
             with disk_errors("make a folder", workspace.vendor):
                 for left in workspace.vendor.glob(".sdist-*"):
                     shutil.rmtree(left, ignore_errors=True)
@@ -111,12 +111,12 @@ def _from_directory(spec: EngineSpec, workspace: Workspace, progress: Progress, 
         named = Resolution(commit=tree.commit, build_number=tree.build_number())
         with lock(workspace.repository, progress, "getting llama.cpp"):
             repository = Repository(workspace)
-            if not repository.has(named.commit) and not _there(workspace, named):
+            if not repository.has(named.commit) and not _has_checkout(workspace, named):
                 progress.stage(f"fetch llama.cpp {named.commit[:12]} from {path}")
                 repository.fetch(Remote(url=str(path), shown=str(path), local=True), named.commit, progress)
-            found = _check_out(repository, named, "path", str(path), spec.ref, workspace, progress)
+            checkout = _check_out(repository, named, "path", str(path), spec.ref, workspace, progress)
         # The same commit may have come from elsewhere first; what was asked for here is this directory.
-        return replace(found, source="path", remote=str(path))
+        return replace(checkout, source="path", remote=str(path))
     copied, digest = directory.copy(path, tree, workspace, progress)
     notes = () if tree.commit is None else (f"{path} has changes on top of commit {tree.commit[:12]}",)
     return Checkout(
@@ -132,7 +132,7 @@ def _from_directory(spec: EngineSpec, workspace: Workspace, progress: Progress, 
     )
 
 
-def _there(workspace: Workspace, named: Resolution) -> bool:
+def _has_checkout(workspace: Workspace, named: Resolution) -> bool:
     return checkouts.read_facts(workspace.checkouts / named.commit) is not None
 
 
@@ -146,8 +146,8 @@ def _check_out(
     progress: Progress,
 ) -> Checkout:
     """The checkout of a commit that has been fetched. Call it with the repository's lock held."""
-    found = checkouts.find(workspace, named.commit, ref=ref, build_number=named.build_number)
-    if found is None:
+    checkout = checkouts.find(workspace, named.commit, ref=ref, build_number=named.build_number)
+    if checkout is None:
         with lock(workspace.checkouts / named.commit, progress, f"the checkout of {named.commit[:12]}"):
             facts = Facts(
                 commit=named.commit,
@@ -159,11 +159,11 @@ def _check_out(
                 notes=named.notes if source == "package" else (),
             )
             repository.check_out(workspace, facts, progress)
-        found = checkouts.find(workspace, named.commit, ref=ref)
-    if found is None:
+        checkout = checkouts.find(workspace, named.commit, ref=ref)
+    if checkout is None:
         raise SourceError(
             f"the checkout of {named.commit} is not whole",
             where=str(workspace.checkouts / named.commit),
             hint="remove that folder and run the same command again",
         )
-    return replace(found, notes=tuple(dict.fromkeys((*found.notes, *named.notes))))
+    return replace(checkout, notes=tuple(dict.fromkeys((*checkout.notes, *named.notes))))

@@ -101,15 +101,15 @@ def _references(workspace: Workspace) -> dict[str, dict[str, dict[str, object]]]
 
 def recall(workspace: Workspace, remote: str, ref: str) -> RememberedRef | None:
     """What is remembered of `ref` at `remote`."""
-    kept = _references(workspace).get(remote, {}).get(ref)
+    reference = _references(workspace).get(remote, {}).get(ref)
     try:
-        return None if kept is None else RememberedRef(**kept)  # type: ignore[arg-type]  # written by `remember`
+        return None if reference is None else RememberedRef(**reference)  # type: ignore[arg-type]  # written by `remember`
     except TypeError:
         return None
 
 
 def remember(workspace: Workspace, remote: str, ref: str, reference: RememberedRef) -> None:
     """Keep what `ref` names. Call it with the repository's lock held: it rewrites one shared file."""
-    kept = _references(workspace)
-    kept.setdefault(remote, {})[ref] = to_builtins(reference)
-    write_atomic(workspace.vendor / _REFERENCES, json.dumps(kept, indent=1, sort_keys=True))
+    references = _references(workspace)
+    references.setdefault(remote, {})[ref] = to_builtins(reference)
+    write_atomic(workspace.vendor / _REFERENCES, json.dumps(references, indent=1, sort_keys=True))

@@ -78,11 +78,11 @@ _DISK_FULL = re.compile(r"No space left on device|Disk quota exceeded|Out of dis
 
 
 class GitFailed(SourceError):
-    """A git command failed; `said` is its own message."""
+    """A git command failed; `stderr` is its own message."""
 
-    def __init__(self, what: str, *, said: str = "", where: str | None = None, hint: str | None = None) -> None:
+    def __init__(self, what: str, *, stderr: str = "", where: str | None = None, hint: str | None = None) -> None:
         super().__init__(what, where=where, hint=hint)
-        self.said = said
+        self.stderr = stderr
 
 
 class Unreachable(GitFailed):
@@ -212,35 +212,37 @@ def _pump(child: subprocess.Popen[bytes], bar: _Bar, *, bounded: bool) -> tuple[
     return out.decode(errors="replace"), lines, None
 
 
-def _explain(arguments: tuple[str, ...], remote: Remote | None, said: str, silent_s: float | None) -> GitFailed:
+def _explain(arguments: tuple[str, ...], remote: Remote | None, stderr: str, silent_s: float | None) -> GitFailed:
     where = f"git {next((word for word in arguments if not word.startswith('-')), '')}"
     if remote is not None:
-        said = said.replace(remote.url, remote.shown)
+        stderr = stderr.replace(remote.url, remote.shown)
         where = f"{where} {remote.shown}"
-    tail = "\n    ".join(said.splitlines()[-4:])
+    tail = "\n    ".join(stderr.splitlines()[-4:])
     if remote is not None and silent_s is not None:
         return Unreachable(
             f"{remote.shown} did not answer within {silent_s:.0f} s",
-            said=said,
+            stderr=stderr,
             where=where,
             hint="check the network; `engine.source: package` takes it from the package index instead",
         )
-    if remote is not None and not remote.local and _UNREACHABLE.search(said):
+    if remote is not None and not remote.local and _UNREACHABLE.search(stderr):
         return Unreachable(
             f"{remote.shown} cannot be reached:\n    {tail}",
-            said=said,
+            stderr=stderr,
             where=where,
             hint="check the network and the URL; `engine.source: package` takes it from the package index instead",
         )
     hint = "look at git's message; to start afresh, remove the `llama.cpp.git` folder in vendor"
-    if _DISK_FULL.search(said):
+    if _DISK_FULL.search(stderr):
         hint = "the disk is full: free some space, then run the same command again"
-    elif remote is not None and re.search(r"repository corruption on the remote side|did not send all necessary", said):
+    elif remote is not None and re.search(
+        r"repository corruption on the remote side|did not send all necessary", stderr
+    ):
         hint = "that repository is damaged or incomplete itself: check it with `git fsck`, or name another remote"
-    elif "dubious ownership" in said:
+    elif "dubious ownership" in stderr:
         hint = "the repository belongs to another user; tell git that you trust it as it says"
-    elif remote is not None and re.search(r"could not read Username|Authentication failed|Permission denied", said):
+    elif remote is not None and re.search(r"could not read Username|Authentication failed|Permission denied", stderr):
         hint = "the remote wants a login; check the URL, or set up git's credentials for it and try `git ls-remote`"
     elif remote is not None:
         hint = "check that the URL or path is a git repository that you may read (try `git ls-remote`)"
-    return GitFailed(f"git failed:\n    {tail}", said=said, where=where, hint=hint)
+    return GitFailed(f"git failed:\n    {tail}", stderr=stderr, where=where, hint=hint)

@@ -34,9 +34,9 @@ def obtain(spec: EngineSpec, workspace: Workspace, progress: Progress, *, base: 
         shown = remotes.checked(spec.remote, base).shown
         known = at_once(spec.ref, shown, workspace, package=spec.source == "package")
         if known is not None:
-            found = checkouts.find(workspace, known.commit, ref=spec.ref, build_number=known.build_number)
-            if found is not None:
-                return found
+            checkout = checkouts.find(workspace, known.commit, ref=spec.ref, build_number=known.build_number)
+            if checkout is not None:
+                return checkout
     toolchain.need(("git",), "to get llama.cpp")
     # GitPython takes longer to import than a `lcpp setup` with nothing to do may take in all.
     from orchestrator.engine.source.acquire import acquire

@@ -84,7 +84,7 @@ class Repository:
             )
         except GitFailed as error:
             missing = "not our ref", "couldn't find remote ref", "remote error: upload-pack", "unadvertised object"
-            if any(sign in error.said for sign in missing):
+            if any(sign in error.stderr for sign in missing):
                 raise SourceError(
                     f"{remote.shown} has no commit {commit}",
                     where=f"engine.ref at {remote.shown}",
@@ -191,8 +191,8 @@ class CommitHistory:
 
     def matching(self, prefix: str) -> list[str]:
         """The commits of all branches whose hash starts with `prefix`."""
-        found = self._git.run("rev-parse", f"--disambiguate={prefix}").split()
-        return sorted(name for name in found if self._git.run("cat-file", "-t", name).strip() == "commit")
+        names = self._git.run("rev-parse", f"--disambiguate={prefix}").split()
+        return sorted(name for name in names if self._git.run("cat-file", "-t", name).strip() == "commit")
 
     def _head(self) -> str | None:
         listed = self._git.run("for-each-ref", "--format=%(objectname)", "refs/lcpp/HEAD").split()

@@ -24,7 +24,7 @@ def at_once(ref: str, remote_shown: str, workspace: Workspace, *, package: bool)
     # Another remote may call something else b3642: it is asked first.
     if (package or remote_shown == DEFAULT_REMOTE) and (row := upstream.find(ref)):
         return Resolution(commit=row.commit, build_number=row.build_number)
-    kept = recall(workspace, remote_shown, ref)
-    if kept is not None and not kept.moving:
-        return Resolution(commit=kept.commit, build_number=kept.build_number)
+    remembered = recall(workspace, remote_shown, ref)
+    if remembered is not None and not remembered.moving:
+        return Resolution(commit=remembered.commit, build_number=remembered.build_number)
     return None

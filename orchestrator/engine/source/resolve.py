@@ -29,16 +29,18 @@ def resolve(ref: str, remote: Remote, workspace: Workspace, repository: Reposito
         return Resolution(commit=_only(ref, here), build_number=upstream.build_number(here[0]))
     progress.stage(f"ask {remote.shown} what {ref} is")
     try:
-        found, moving = _ask(ref, remote, workspace, repository, progress)
+        resolution, moving = _ask(ref, remote, workspace, repository, progress)
     except Unreachable:
         second_best = _without_the_host(ref, remote, workspace, progress)
         if second_best is None:
             raise
         return second_best
     asked_at = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
-    kept = RememberedRef(commit=found.commit, moving=moving, build_number=found.build_number, asked_at=asked_at)
-    remember(workspace, remote.shown, ref, kept)
-    return found
+    reference = RememberedRef(
+        commit=resolution.commit, moving=moving, build_number=resolution.build_number, asked_at=asked_at
+    )
+    remember(workspace, remote.shown, ref, reference)
+    return resolution
 
 
 def _ask(
@@ -59,22 +61,22 @@ def _ask(
         raise _unknown(ref, remote, repository)
 
     history = CommitHistory(workspace, remote)
-    found = _look(ref, history)
-    if found is None:
+    looked_up = _look(ref, history)
+    if looked_up is None:
         history.update(progress)
-        found = _look(ref, history)
-    if found is None:
+        looked_up = _look(ref, history)
+    if looked_up is None:
         raise _unknown(ref, remote, repository, newest=history.newest() if tag else None)
-    number = int(tag[1]) if tag else _number(found, remote, workspace)
-    return Resolution(commit=found, build_number=number), False
+    number = int(tag[1]) if tag else _number(looked_up, remote, workspace)
+    return Resolution(commit=looked_up, build_number=number), False
 
 
 def _look(ref: str, history: CommitHistory) -> str | None:
     """The commit of a bNNNN or short hash, as far as the history that is here tells."""
     if tag := upstream.BUILD_TAG.fullmatch(ref):
         return history.build(int(tag[1]))
-    found = history.matching(ref)
-    return _only(ref, found) if found else None
+    commits = history.matching(ref)
+    return _only(ref, commits) if commits else None
 
 
 def _number(commit: str, remote: Remote, workspace: Workspace) -> int | None:
@@ -100,15 +102,15 @@ def _without_the_host(ref: str, remote: Remote, workspace: Workspace, progress: 
     """The second-best answer while the host cannot be reached."""
     if row := upstream.find(ref):
         return Resolution(commit=row.commit, build_number=row.build_number)
-    kept = recall(workspace, remote.shown, ref)
-    if kept is None:
+    reference = recall(workspace, remote.shown, ref)
+    if reference is None:
         return None
     note = (
         f"{remote.shown} cannot be reached: using the last known commit of {ref}, "
-        f"{kept.commit[:12]} (asked {kept.asked_at})"
+        f"{reference.commit[:12]} (asked {reference.asked_at})"
     )
     progress.note(note)
-    return Resolution(commit=kept.commit, build_number=kept.build_number, notes=(note,))
+    return Resolution(commit=reference.commit, build_number=reference.build_number, notes=(note,))
 
 
 def _unknown(ref: str, remote: Remote, repository: Repository, newest: int | None = None) -> SourceError:

@@ -17,7 +17,7 @@ from orchestrator.engine.source.repository import make_bare
 from orchestrator.errors import SourceError
 from orchestrator.workspace import disk_errors
 
-_WANTED = re.compile(
+_MEMBER = re.compile(
     r"[^/]+/\.git/modules/vendor/llama\.cpp/"
     r"(?P<name>shallow|objects/[0-9a-f]{2}/[0-9a-f]{38}|objects/pack/pack-[0-9a-f]{40}\.(?:pack|idx))"
 )
@@ -38,8 +38,8 @@ def unpack(archive: Path, into: Path) -> None:
         try:
             with tarfile.open(archive, mode="r|*") as tar:
                 for member in tar:
-                    wanted = _WANTED.fullmatch(member.name)
-                    if not wanted or not member.isreg():
+                    match = _MEMBER.fullmatch(member.name)
+                    if not match or not member.isreg():
                         continue
                     total, files = total + member.size, files + 1
                     if total > _MAX_BYTES or files > _MAX_FILES:
@@ -50,7 +50,7 @@ def unpack(archive: Path, into: Path) -> None:
                         )
                     content = tar.extractfile(member)
                     if content is not None:
-                        goal = into / wanted["name"]
+                        goal = into / match["name"]
                         goal.parent.mkdir(exist_ok=True)
                         with goal.open("wb") as out:
                             shutil.copyfileobj(content, out, 1024 * 1024)

@@ -42,12 +42,12 @@ def table() -> tuple[Vendored, ...]:
 def find(ref: str) -> Vendored | None:
     """The newest sdist with the commit that `ref` (commit, short commit, bNNNN) names; None: none, or not just one."""
     if tag := BUILD_TAG.fullmatch(ref):
-        found = [row for row in table() if row.build_number == int(tag[1])]
+        rows = [row for row in table() if row.build_number == int(tag[1])]
     elif FULL_COMMIT.fullmatch(ref) or SHORT_COMMIT.fullmatch(ref):
-        found = [row for row in table() if row.commit.startswith(ref)]
+        rows = [row for row in table() if row.commit.startswith(ref)]
     else:
-        found = []
-    return found[0] if len({row.commit for row in found}) == 1 else None
+        rows = []
+    return rows[0] if len({row.commit for row in rows}) == 1 else None
 
 
 def build_number(commit: str) -> int | None:

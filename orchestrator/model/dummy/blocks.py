@@ -32,7 +32,9 @@ _MIN_RMS, _MAX_RMS = 2.0**-9, 1.0
 # values, as many look-ups miss the fastest cache as with its own weights, in each type: 5 to 15 %.
 _SPREADS = ((0.3, 3686), (0.9, 410))
 _QUANTILES = tuple(
-    2.0 ** (spread * NormalDist().inv_cdf((each + 0.5) / count)) for spread, count in _SPREADS for each in range(count)
+    2.0 ** (spread * NormalDist().inv_cdf((index + 0.5) / count))
+    for spread, count in _SPREADS
+    for index in range(count)
 )
 
 _Fields = Callable[[float], "list[_Field]"]
@@ -59,7 +61,7 @@ class _Layout(Value, kw_only=False):
 
 def _masked(offset: int, random_bits: int, fixed: int) -> _Field:
     """A byte of which only some bits are random."""
-    return _Field(offset, bytes((each & random_bits) | fixed for each in range(256)), offset)
+    return _Field(offset, bytes((byte & random_bits) | fixed for byte in range(256)), offset)
 
 
 def _float16(value: float) -> int:
@@ -70,7 +72,9 @@ def _float16(value: float) -> int:
 
 def _halves(offset: int, value: float, draw: int, *, signed: bool = False) -> list[_Field]:
     """A little-endian half of about `value`, spread as real scales are; `signed`: every second one is negative."""
-    spread = [_float16(-value * each if signed and at % 2 else value * each) for at, each in enumerate(_QUANTILES)]
+    spread = [
+        _float16(-value * quantile if signed and at % 2 else value * quantile) for at, quantile in enumerate(_QUANTILES)
+    ]
     low, high = bytes(bits & 0xFF for bits in spread), bytes(bits >> 8 for bits in spread)
     return [_Field(offset, low, draw), _Field(offset + 1, high, draw)]
 
@@ -118,8 +122,8 @@ def _float(mantissa_bits: int, exponent_bias: int, n_bytes: int) -> _Layout:
 
 def _ternary(rms: float) -> list[_Field]:
     """TQ2_0: four values of 2 bits a byte, of which the fourth is not in use."""
-    valid = [each for each in range(256) if all(each >> shift & 3 != 3 for shift in (0, 2, 4, 6))]
-    table = bytes(valid[each * len(valid) // 256] for each in range(256))
+    valid = [byte for byte in range(256) if all(byte >> shift & 3 != 3 for shift in (0, 2, 4, 6))]
+    table = bytes(valid[byte * len(valid) // 256] for byte in range(256))
     return [*_halves(64, rms / 0.816, 64), *(_Field(offset, table, offset) for offset in range(64))]
 
 
@@ -131,7 +135,7 @@ def _iq1_m(rms: float) -> list[_Field]:
 
 def _mxfp4(rms: float) -> list[_Field]:
     """MXFP4: one power of two a block, counted for values that stand doubled in the table."""
-    return [_Field(0, bytes(round(math.log2(rms * each / 5.85)) + 128 for each in _QUANTILES), 0)]
+    return [_Field(0, bytes(round(math.log2(rms * quantile / 5.85)) + 128 for quantile in _QUANTILES), 0)]
 
 
 def _nvfp4(rms: float) -> list[_Field]:
@@ -143,7 +147,7 @@ def _nvfp4(rms: float) -> list[_Field]:
         exponent = math.floor(math.log2(scale))
         return exponent + 7 << 3 | min(7, round((scale / 2.0**exponent - 1) * 8))
 
-    table = bytes(code(rms * each / 2.93) for each in _QUANTILES)
+    table = bytes(code(rms * quantile / 2.93) for quantile in _QUANTILES)
     return [_Field(offset, table, offset) for offset in range(4)]
 
 
@@ -252,8 +256,8 @@ class Pools:
 def constant(type_name: str, value: float, n_bytes: int) -> Iterator[memoryview]:
     """A tensor of a floating point type with the same value everywhere (one that BF16 has, such as 0, 1 or -1)."""
     raw = {"F32": struct.pack("<f", value), "F16": struct.pack("<e", value), "F64": struct.pack("<d", value)}
-    one = raw.get(type_name, struct.pack("<f", value)[2:])
-    pool = memoryview(one * (min(n_bytes, 65536) // len(one)))
+    element = raw.get(type_name, struct.pack("<f", value)[2:])
+    pool = memoryview(element * (min(n_bytes, 65536) // len(element)))
     yield from _repeated(pool, n_bytes)
 
 

@@ -24,7 +24,7 @@ _SPARE_BYTES = GIB // 4
 _KEY_CHARS = 16
 
 
-class Kept(Value):
+class CachedDummy(Value):
     """A dummy in the cache; `used_at` is when it was last asked for, in seconds since 1970."""
 
     path: Path
@@ -44,7 +44,7 @@ def folder(workspace: Workspace) -> Path:
     return workspace.vendor / "dummies"
 
 
-def keep(
+def ensure(
     plan: DummyPlan, workspace: Workspace, progress: Progress, *, limit_bytes: int = DEFAULT_LIMIT_BYTES
 ) -> Written:
     """The dummy of `plan`: the one that is there, or a new one, for which others may have to go.
@@ -95,20 +95,20 @@ def write_to(plan: DummyPlan, path: Path, progress: Progress) -> None:
             written.rename(path)
 
 
-def list_kept(workspace: Workspace) -> list[Kept]:
+def list_dummies(workspace: Workspace) -> list[CachedDummy]:
     """The dummies that are there, the one that was used last first."""
-    found = []
+    dummies = []
     for path in folder(workspace).glob(f"[!.]*/*{SUFFIX}"):
         with contextlib.suppress(OSError):
-            found.append(Kept(path=path, size_bytes=path.stat().st_size, used_at=path.parent.stat().st_mtime))
-    return sorted(found, key=lambda each: each.used_at, reverse=True)
+            dummies.append(CachedDummy(path=path, size_bytes=path.stat().st_size, used_at=path.parent.stat().st_mtime))
+    return sorted(dummies, key=lambda dummy: dummy.used_at, reverse=True)
 
 
 def clear(workspace: Workspace, progress: Progress) -> int:
     """Remove all dummies that are not in use; returns the bytes that are free again."""
     with lock(folder(workspace) / "making", progress, "making a dummy"):
         _sweep(workspace)
-        return sum(each.size_bytes for each in list_kept(workspace) if _evict(each))
+        return sum(dummy.size_bytes for dummy in list_dummies(workspace) if _evict(dummy))
 
 
 @contextlib.contextmanager
@@ -159,10 +159,10 @@ def _make_room(plan: DummyPlan, workspace: Workspace, progress: Progress, limit_
             where=where,
             hint="raise the limit with LCPP_DUMMIES_GIB",
         )
-    kept = list_kept(workspace)
-    total = sum(each.size_bytes for each in kept)
-    while kept and (total + needed > limit_bytes or _free(workspace) < needed + _SPARE_BYTES):
-        oldest = kept.pop()
+    dummies = list_dummies(workspace)
+    total = sum(dummy.size_bytes for dummy in dummies)
+    while dummies and (total + needed > limit_bytes or _free(workspace) < needed + _SPARE_BYTES):
+        oldest = dummies.pop()
         if _evict(oldest):
             total -= oldest.size_bytes
             progress.note(f"removed {oldest.path.name} from the cache of dummies")
@@ -190,15 +190,15 @@ def _free(workspace: Workspace) -> int:
         return shutil.disk_usage(folder(workspace)).free
 
 
-def _evict(kept: Kept) -> bool:
+def _evict(dummy: CachedDummy) -> bool:
     """Remove a dummy unless it is in use."""
     try:
-        handle = os.open(kept.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        handle = os.open(dummy.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError:
         return False
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        _remove(kept.path.parent)
+        _remove(dummy.path.parent)
     except BlockingIOError:
         return False
     finally:

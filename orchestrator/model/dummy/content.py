@@ -54,7 +54,7 @@ def _constant(tensor: PlannedTensor) -> float | None:
 
 def _output_name(plan: DummyPlan) -> str:
     """The matrix that gives the logits: the embeddings where a model has none of its own."""
-    return _OUTPUT if any(each.name == _OUTPUT for each in plan.tensors) else _EMBEDDING
+    return _OUTPUT if any(tensor.name == _OUTPUT for tensor in plan.tensors) else _EMBEDDING
 
 
 def _rows(tensor: PlannedTensor, silent: Sequence[int]) -> Iterator[tuple[int, bool]]:
@@ -63,24 +63,24 @@ def _rows(tensor: PlannedTensor, silent: Sequence[int]) -> Iterator[tuple[int, b
     if not n_rows:
         yield tensor.n_bytes, False
         return
-    row_bytes, done = tensor.n_bytes // n_rows, 0
+    row_bytes, row = tensor.n_bytes // n_rows, 0
     for begin, end in _runs(silent):
         begin, end = min(begin, n_rows), min(end, n_rows)
-        yield (begin - done) * row_bytes, False
+        yield (begin - row) * row_bytes, False
         yield (end - begin) * row_bytes, True
-        done = end
-    yield (n_rows - done) * row_bytes, False
+        row = end
+    yield (n_rows - row) * row_bytes, False
 
 
 def _runs(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
     """Rising numbers as half-open ranges."""
     begin = end = -1
-    for each in numbers:
-        if each != end:
+    for number in numbers:
+        if number != end:
             if end > begin:
                 yield begin, end
-            begin = each
-        end = each + 1
+            begin = number
+        end = number + 1
     if end > begin:
         yield begin, end
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from orchestrator.errors import ModelError
 from orchestrator.model.check.verdict import judge
-from orchestrator.model.dummy.cache import DEFAULT_LIMIT_BYTES, keep
+from orchestrator.model.dummy.cache import DEFAULT_LIMIT_BYTES, ensure
 from orchestrator.model.dummy.plan import DummyPlan, plan_like
 from orchestrator.model.dummy.presets import preset_of_file, preset_plan
 from orchestrator.model.source.fetch import Model
@@ -61,7 +61,7 @@ def make_dummy(
         ModelError: there is no room for it.
         WorkspaceError: the disk refuses.
     """
-    written = keep(plan, workspace, progress, limit_bytes=limit_bytes)
+    written = ensure(plan, workspace, progress, limit_bytes=limit_bytes)
     verdict = judge(written.path, workspace, progress, sha256=written.sha256)
     return Model(
         path=written.path,

@@ -73,7 +73,7 @@ class Coding(Value, kw_only=False):
     def join(self, strings: Iterable[bytes]) -> bytes:
         """Strings with their lengths."""
         pack = self.length.pack
-        return b"".join(part for each in strings for part in (pack(len(each)), each))
+        return b"".join(part for string in strings for part in (pack(len(string)), string))
 
 
 def uint(key: str, value: int) -> Pair:

@@ -64,11 +64,11 @@ def tensor_type(mix: str, name: str, shape: Sequence[int], facts: MixFacts) -> s
     base = MIXES[mix][0]
     if base in ("F16", "BF16"):
         return base
-    wanted = _wanted(mix, base, name, shape, facts)
-    return wanted if shape[0] % 256 == 0 else _FALLBACKS.get(wanted, wanted)
+    mixed = _mixed_type(mix, base, name, shape, facts)
+    return mixed if shape[0] % 256 == 0 else _FALLBACKS.get(mixed, mixed)
 
 
-def _wanted(mix: str, base: str, name: str, shape: Sequence[int], facts: MixFacts) -> str:
+def _mixed_type(mix: str, base: str, name: str, shape: Sequence[int], facts: MixFacts) -> str:
     if name == "output.weight" or (facts.tied and name == "token_embd.weight"):
         return "Q8_0" if mix in ("Q8_0", "MXFP4_MOE") else "Q6_K"
     if mix == "MXFP4_MOE":

@@ -63,10 +63,10 @@ class DummyPlan(Value, dict=True):
         out = [b"GGUF", struct.pack("<I", self.version)]
         out += [coding.length.pack(len(self.tensors)), coding.length.pack(len(self.pairs))]
         out += map(coding.encode, self.pairs)
-        for each in self.tensors:
-            out += [coding.string(each.name), struct.pack("<I", len(each.shape))]
-            out += map(coding.length.pack, each.shape)
-            out.append(struct.pack("<IQ", numbers[each.type_name], each.offset))
+        for tensor in self.tensors:
+            out += [coding.string(tensor.name), struct.pack("<I", len(tensor.shape))]
+            out += map(coding.length.pack, tensor.shape)
+            out.append(struct.pack("<IQ", numbers[tensor.type_name], tensor.offset))
         head = b"".join(out)
         return head + bytes(-len(head) % self.alignment)
 
@@ -171,7 +171,7 @@ def plan_like(name: str, origin: str, sources: Sequence[ByteSource]) -> DummyPla
         _PART.sub("", name.removesuffix(".gguf")).removesuffix("-dummy"),
         origin,
         pairs,
-        [(each.name, each.shape, each.type_name) for header in headers for each in header.tensors],
+        [(tensor.name, tensor.shape, tensor.type_name) for header in headers for tensor in header.tensors],
         version=first.version,
         alignment=first.alignment,
     )
@@ -200,13 +200,13 @@ def _marked(pairs: Sequence[Pair], origin: str, coding: Coding) -> Iterator[Pair
 
 def _silent(pairs: Sequence[Pair], coding: Coding) -> Iterator[int]:
     """The tokens that end an answer, or that some llama.cpp takes for such: by their ids, their types, their looks."""
-    found = {pair.key: pair for pair in pairs}
-    for key, pair in found.items():
+    by_key = {pair.key: pair for pair in pairs}
+    for key, pair in by_key.items():
         if _SPECIAL_ID.match(key) and len(pair.raw) == 4:
             yield struct.unpack("<I", pair.raw)[0]
-    types = _token_types(found.get(_TOKEN_TYPES), coding)
-    yield from (at for at, each in enumerate(types) if each in (_UNKNOWN, _CONTROL, _USER_DEFINED))
-    tokens = found.get(_TOKENS)
+    types = _token_types(by_key.get(_TOKEN_TYPES), coding)
+    yield from (at for at, token_type in enumerate(types) if token_type in (_UNKNOWN, _CONTROL, _USER_DEFINED))
+    tokens = by_key.get(_TOKENS)
     if tokens is None or tokens.kind != ARRAY:
         return
     kind, count, raw = coding.array_of(tokens)

@@ -123,11 +123,11 @@ def preset_named(name: str) -> Preset:
         UsageError: there is none.
     """
     known = {preset.name: preset for preset in PRESETS}
-    found = known.get(name.lower())
-    if found is None:
+    known_preset = known.get(name.lower())
+    if known_preset is None:
         hint = f"one of {', '.join(known)}"
         raise UsageError(f"there is no preset {name}{did_you_mean(name, known)}", hint=hint)
-    return found
+    return known_preset
 
 
 def preset_of_file(file_name: str) -> tuple[Preset, str] | None:

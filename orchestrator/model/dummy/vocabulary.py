@@ -39,7 +39,7 @@ def find_vocabulary(spec: VocabularySpec, workspace: Workspace, checkout: Path |
     Raises:
         ModelError: there is none.
     """
-    others = sorted(workspace.checkouts.glob("[!.]*/models"), key=lambda each: each.parent.name)
+    others = sorted(workspace.checkouts.glob("[!.]*/models"), key=lambda folder: folder.parent.name)
     for models in [*([checkout / "models"] if checkout is not None else []), *others]:
         for name in spec.files:
             if (models / name).is_file():
@@ -70,20 +70,22 @@ def read_vocabulary(spec: VocabularySpec, path: Path) -> Mapping[str, Pair]:
     tokens = list(old.split(raw, min(count, spec.n_vocab)))
     n_missing = spec.n_vocab - len(tokens)
     tokens[: len(spec.control)] = [text.encode() for text in spec.control]
-    tokens += [spec.filler.format(len(tokens) + each).encode() for each in range(n_missing)]
+    tokens += [spec.filler.format(len(tokens) + number).encode() for number in range(n_missing)]
     coding = Coding(3)
-    made = [coding.array(f"{_PREFIX}tokens", STRING, len(tokens), coding.join(tokens))]
+    new_pairs = [coding.array(f"{_PREFIX}tokens", STRING, len(tokens), coding.join(tokens))]
     if "scores" in arrays and arrays["scores"][0] == FLOAT32:
         scores = _numbers(arrays["scores"], "f", spec.n_vocab, 0.0)
-        made.append(coding.array(f"{_PREFIX}scores", FLOAT32, len(scores), struct.pack(f"<{len(scores)}f", *scores)))
+        new_pairs.append(
+            coding.array(f"{_PREFIX}scores", FLOAT32, len(scores), struct.pack(f"<{len(scores)}f", *scores))
+        )
     if "token_type" in arrays and arrays["token_type"][0] == INT32:
-        types = [int(each) for each in _numbers(arrays["token_type"], "i", spec.n_vocab, _UNUSED)]
+        types = [int(number) for number in _numbers(arrays["token_type"], "i", spec.n_vocab, _UNUSED)]
         types[: len(spec.control)] = [_CONTROL] * len(spec.control)
-        made.append(coding.numbers(f"{_PREFIX}token_type", types))
+        new_pairs.append(coding.numbers(f"{_PREFIX}token_type", types))
     if "merges" in arrays:
         _, count, raw = arrays["merges"]
-        made.append(coding.array(f"{_PREFIX}merges", STRING, count, coding.join(old.split(raw, count))))
-    return {pair.key: pair for pair in made}
+        new_pairs.append(coding.array(f"{_PREFIX}merges", STRING, count, coding.join(old.split(raw, count))))
+    return {pair.key: pair for pair in new_pairs}
 
 
 def _is_wanted(key: str) -> bool:
@@ -91,5 +93,5 @@ def _is_wanted(key: str) -> bool:
 
 
 def _numbers(array: tuple[int, int, bytes], form: str, count: int, filler: float) -> Sequence[float]:
-    found = list(struct.unpack(f"<{array[1]}{form}", array[2]))[:count]
-    return found + [filler] * (count - len(found))
+    numbers = list(struct.unpack(f"<{array[1]}{form}", array[2]))[:count]
+    return numbers + [filler] * (count - len(numbers))

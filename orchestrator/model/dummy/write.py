@@ -28,16 +28,16 @@ def write(plan: DummyPlan, path: Path, progress: Progress) -> str:
         OSError: the disk refuses.
     """
     hashing = _Hashing()
-    done = told = 0
+    n_bytes = n_reported = 0
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     try:
         for piece in _joined(_pieces(plan)):
             hashing.add(piece)
             _write_all(handle, piece)
-            done += len(piece)
-            if done - told >= _STEP_BYTES:
-                told = done
-                progress.advance(done, plan.size_bytes, "bytes of random weights")
+            n_bytes += len(piece)
+            if n_bytes - n_reported >= _STEP_BYTES:
+                n_reported = n_bytes
+                progress.advance(n_bytes, plan.size_bytes, "bytes of random weights")
         # What the kernel still has to write would disturb the run that is to be measured.
         os.fdatasync(handle)
     finally:

@@ -96,14 +96,14 @@ def unreadable(path: Path, error: OSError) -> ModelError:
 
 def hash_file(path: Path, progress: Progress) -> str:
     """The SHA-256 of a file in hex, telling `progress` the bytes as they are read."""
-    digest, done = hashlib.sha256(), 0
+    digest, n_bytes = hashlib.sha256(), 0
     try:
         total = path.stat().st_size
         with path.open("rb", buffering=0) as file:
             while chunk := file.read(_HASHED_BYTES):
                 digest.update(chunk)
-                done += len(chunk)
-                progress.advance(done, total, "SHA-256")
+                n_bytes += len(chunk)
+                progress.advance(n_bytes, total, "SHA-256")
     except OSError as error:
         raise unreadable(path, error) from error
     return digest.hexdigest()

@@ -148,10 +148,10 @@ def read_header(source: ByteSource) -> Header:
 
 def read_elements(source: ByteSource, header: Header, array: ArrayInfo, indices: Iterable[int]) -> dict[int, Scalar]:
     """Elements of an array that was not kept, such as the texts of some tokens, in one pass; those that it has."""
-    wanted = sorted({index for index in indices if 0 <= index < array.count})
+    in_range = sorted({index for index in indices if 0 <= index < array.count})
     if array.values is not None:
-        return {index: array.values[index] for index in wanted}
-    return _Reader(source, version=header.version).elements(array, wanted)
+        return {index: array.values[index] for index in in_range}
+    return _Reader(source, version=header.version).elements(array, in_range)
 
 
 class _Reader:
@@ -358,7 +358,7 @@ class _Reader:
     def _check_places(self, tensors: tuple[Tensor, ...], data_offset: int) -> int:
         """No two tensors may share bytes, and the last one must end within the file; returns where that is."""
         end, before = data_offset, ""
-        for tensor in sorted(tensors, key=lambda each: (each.offset, each.n_bytes)):
+        for tensor in sorted(tensors, key=lambda place: (place.offset, place.n_bytes)):
             if tensor.offset < end and tensor.n_bytes:
                 self._fail(f"the tensors {before!r} and {tensor.name!r} overlap", tensor.offset)
             if tensor.n_bytes:
@@ -373,19 +373,19 @@ class _Reader:
 
     def elements(self, array: ArrayInfo, indices: list[int]) -> dict[int, Scalar]:
         """Some elements, in rising order, of an array that `header` has checked."""
-        found: dict[int, Scalar] = {}
+        values: dict[int, Scalar] = {}
         if array.element_type == "string":
             self._position, at = array.offset, 0
             for index in indices:
                 self._skip_strings(index - at, "the array", of=array)
-                found[index] = self._string("the array")
+                values[index] = self._string("the array")
                 at = index + 1
-            return found
+            return values
         kind, form = next((kind, form) for kind, (name, form) in _SCALARS.items() if name == array.element_type)
         for index in indices:
             self._position = array.offset + index * form.size
-            found[index] = self._scalar(kind, "the array", self._position)
-        return found
+            values[index] = self._scalar(kind, "the array", self._position)
+        return values
 
     # Reading.
 
@@ -423,8 +423,8 @@ class _Reader:
         if 0 <= start <= len(self._buffer) - n_bytes:
             return start
         self._check_position(what, n_bytes)
-        wanted = min(max(n_bytes, _CHUNK_BYTES, min(ahead, _MAX_CHUNK_BYTES)), self._size - self._position)
-        self._buffer = self._source.read_at(self._position, wanted)
+        n_ahead = min(max(n_bytes, _CHUNK_BYTES, min(ahead, _MAX_CHUNK_BYTES)), self._size - self._position)
+        self._buffer = self._source.read_at(self._position, n_ahead)
         self._buffer_offset = self._position
         if len(self._buffer) < n_bytes:
             self._fail(f"the file became shorter while it was read, in {what}", self._position)

@@ -103,15 +103,15 @@ def _tokens(source: ByteSource, header: Header, tokens: ArrayInfo | None, *ids: 
     """The texts of some tokens, by their ids."""
     if tokens is None:
         return {}
-    found = read_elements(source, header, tokens, [each for each in ids if each is not None])
-    return {index: text for index, text in found.items() if isinstance(text, str)}
+    texts = read_elements(source, header, tokens, [token_id for token_id in ids if token_id is not None])
+    return {index: text for index, text in texts.items() if isinstance(text, str)}
 
 
 def adds_bos(header: Header) -> bool:
     """Whether llama.cpp itself puts the BOS token before a prompt."""
-    said = header.kv.get("tokenizer.ggml.add_bos_token")
-    if isinstance(said, bool):
-        return said
+    flag = header.kv.get("tokenizer.ggml.add_bos_token")
+    if isinstance(flag, bool):
+        return flag
     tokenizer = header.text("tokenizer.ggml.model")
     if tokenizer in _BOS_TOKENIZERS:
         return True

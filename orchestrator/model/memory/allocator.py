@@ -7,7 +7,7 @@ compute buffer. The same steps are taken here, so the size comes out the same, n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from orchestrator.values import Struct, Value, field
 
@@ -74,7 +74,7 @@ class Graph:
         self._seen.add(id(tensor))
         while stack:
             node, rest = stack[-1]
-            source = next((each for each in rest if id(each) not in self._seen), None)
+            source = next((unseen for unseen in rest if id(unseen) not in self._seen), None)
             if source is not None:
                 self._seen.add(id(source))
                 stack.append((source, iter(source.sources)))
@@ -171,75 +171,90 @@ class _Space(Struct):
             self.free.insert(index, [offset, size])
 
 
-def plan(graph: Graph) -> BufferPlan:
-    """Give each tensor its place, as `ggml_gallocr_alloc_graph_impl` does."""
-    space = _Space()
-    states: dict[int, _State] = {}
+class _Planner:
+    """Walks a graph as `ggml_gallocr_alloc_graph_impl` does: a tensor's place is free again after its last use."""
 
-    def state(tensor: GraphTensor) -> _State:
-        found = states.get(id(tensor))
-        if found is None:
-            found = states[id(tensor)] = _State()
-        return found
+    def __init__(self) -> None:
+        self.space = _Space()
+        self._states: dict[int, _State] = {}
 
-    def allocate(tensor: GraphTensor) -> None:
-        here = state(tensor)
+    def state(self, tensor: GraphTensor) -> _State:
+        state = self._states.get(id(tensor))
+        if state is None:
+            state = self._states[id(tensor)] = _State()
+        return state
+
+    def count_uses(self, graph: Graph) -> None:
+        """Count each tensor's children and views; inputs get their places here, before all else."""
+        for leaf in graph.leaves:
+            self.allocate(leaf)
+        for node in graph.nodes:
+            if node.view_of is not None:
+                self.state(node.view_of).views += 1
+            for source in node.sources:
+                self.state(source).children += 1
+                if source.is_input:
+                    self.allocate(source)
+
+    def allocate(self, tensor: GraphTensor) -> None:
+        here = self.state(tensor)
         if here.allocated or tensor.external or tensor.view_of is not None:
             return
         here.allocated = True
         if tensor.over_input:
             for parent in tensor.sources:
-                offset = _reuse(tensor, parent, state)
+                offset = self._reuse(tensor, parent)
                 if offset is not None:
                     here.offset = offset
                     return
-        here.offset = space.take(tensor.n_bytes)
+        here.offset = self.space.take(tensor.n_bytes)
 
-    for leaf in graph.leaves:
-        allocate(leaf)
-    for node in graph.nodes:
-        if node.view_of is not None:
-            state(node.view_of).views += 1
-        for source in node.sources:
-            state(source).children += 1
-            if source.is_input:
-                allocate(source)
+    def release(self, parent: GraphTensor) -> None:
+        """One child of `parent` has been computed: give its place back when that was the last use."""
+        of_parent = self.state(parent)
+        of_parent.children -= 1
+        if of_parent.children or of_parent.views:
+            return
+        gone = parent
+        if parent.view_of is not None:
+            gone = parent.view_of
+            self.state(gone).views -= 1
+        of_gone = self.state(gone)
+        if not gone.external and not of_gone.views and not of_gone.children and of_gone.allocated:
+            self.space.give(of_gone.offset, gone.n_bytes)
+            of_gone.allocated = False
+
+    def _reuse(self, tensor: GraphTensor, parent: GraphTensor) -> int | None:
+        """The place of `parent`, when `tensor` may be written over it (never over a view: its memory is another's)."""
+        of_parent = self.state(parent)
+        free = of_parent.allocated and of_parent.children == 1 and not of_parent.views
+        if not free or parent.view_of is not None or not tensor.same_layout(parent):
+            return None
+        of_parent.allocated = False
+        return of_parent.offset
+
+
+def plan(graph: Graph) -> BufferPlan:
+    """Give each tensor its place, as `ggml_gallocr_alloc_graph_impl` does."""
+    planner = _Planner()
+    planner.count_uses(graph)
     places = {}
     for node in graph.nodes:
         for source in node.sources:
-            allocate(source)
-        allocate(node)
-        places[id(node)] = state(node).offset
+            planner.allocate(source)
+        planner.allocate(node)
+        places[id(node)] = planner.state(node).offset
         for parent in node.sources:
-            of_parent = state(parent)
-            of_parent.children -= 1
-            if of_parent.children or of_parent.views:
-                continue
-            gone = parent
-            if parent.view_of is not None:
-                gone = parent.view_of
-                state(gone).views -= 1
-            of_gone = state(gone)
-            if not gone.external and not of_gone.views and not of_gone.children and of_gone.allocated:
-                space.give(of_gone.offset, gone.n_bytes)
-                of_gone.allocated = False
+            planner.release(parent)
     return BufferPlan(
-        n_bytes=space.n_bytes,
+        n_bytes=planner.space.n_bytes,
         places=tuple(
-            None if each.external or each.view_of is not None else places.get(id(each), state(each).offset)
-            for each in (*graph.leaves, *graph.nodes)
+            None
+            if tensor.external or tensor.view_of is not None
+            else places.get(id(tensor), planner.state(tensor).offset)
+            for tensor in (*graph.leaves, *graph.nodes)
         ),
     )
-
-
-def _reuse(tensor: GraphTensor, parent: GraphTensor, state: Callable[[GraphTensor], _State]) -> int | None:
-    """The place of `parent`, when `tensor` may be written over it (never over a view: ggml sees it as not its own)."""
-    of_parent = state(parent)
-    free = of_parent.allocated and of_parent.children == 1 and not of_parent.views
-    if not free or parent.view_of is not None or not tensor.same_layout(parent):
-        return None
-    of_parent.allocated = False
-    return of_parent.offset
 
 
 def touched_bytes(plan: BufferPlan, graph: Graph) -> int:

@@ -105,7 +105,7 @@ def estimate(
     really = _really(shape, settings, n_ctx)
     touched = touched_bytes(whole, build(repeated, really, era.graph))
     output = _output_bytes(shape, settings)
-    kept = max(output, 4 * shape.n_vocab * settings.kept_outputs)
+    outputs = max(output, 4 * shape.n_vocab * settings.kept_outputs)
     program = _program_bytes(shape, settings, n_ctx) + _scratch_bytes(shape, settings, really)
     resident = max(mapped, shape.file_bytes) if settings.mmap else mapped
     return Estimate(
@@ -117,7 +117,7 @@ def estimate(
         compute_bytes=whole.n_bytes,
         output_bytes=output,
         program_bytes=program,
-        peak_bytes=resident + repacked + kv + state + touched + kept + program,
+        peak_bytes=resident + repacked + kv + state + touched + outputs + program,
     )
 
 

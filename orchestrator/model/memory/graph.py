@@ -107,8 +107,8 @@ class _Builder:
         if self.v_rotation is not None:
             v = self._rotate(v, self.v_rotation)
         graph.expand(q)
-        for each in (v, k) if self.era.row_indices else (k, v):
-            graph.expand(each)
+        for update in (v, k) if self.era.row_indices else (k, v):
+            graph.expand(update)
         self._store(layer, k, v)
         windowed = layer.window is not None
         mask, n_kv = self.masks[windowed], batch.n_kv_window if windowed else batch.n_kv
@@ -151,13 +151,13 @@ class _Builder:
                 joined = graph.over(joined, EXTERNAL)
             q, k, v = (graph.view(joined, head, n, n_tokens) for _, head, n in shapes)
             return q, k, v
-        made = []
+        projected = []
         for name, head, n in shapes:
             now = graph.mul_mat(head * n, x)
             if f"{name}.bias" in layer.tensors:
                 now = graph.over(now, EXTERNAL)
-            made.append(graph.reshape(now, head, n, n_tokens))
-        q, k, v = made
+            projected.append(graph.reshape(now, head, n, n_tokens))
+        q, k, v = projected
         return q, k, v
 
     def _latent(

@@ -271,9 +271,9 @@ def _window(facts: _Facts) -> int:
 
 
 def _has_window(facts: _Facts, index: int) -> bool:
-    said = facts.header.array(f"{facts.architecture}.{_PATTERN_KEY}")
-    if said is not None and said.values is not None:
-        return index < len(said.values) and bool(said.values[index])
+    pattern = facts.header.array(f"{facts.architecture}.{_PATTERN_KEY}")
+    if pattern is not None and pattern.values is not None:
+        return index < len(pattern.values) and bool(pattern.values[index])
     every, dense_first = _WINDOW_PATTERNS.get(facts.architecture, (0, False))
     every = facts.number(_PATTERN_KEY, every)
     if every == 0:

@@ -51,8 +51,8 @@ class Option(Value):
 
     @property
     def text(self) -> str:
-        said = self.setting if self.value is None else f"{self.setting}: {self.value}"
-        return f"{said} (needs {mib(self.needed_bytes)} MiB)"
+        change = self.setting if self.value is None else f"{self.setting}: {self.value}"
+        return f"{change} (needs {mib(self.needed_bytes)} MiB)"
 
 
 class Fit(Value):
@@ -66,18 +66,18 @@ class Fit(Value):
     @property
     def reason(self) -> str:
         """One sentence with the parts that matter."""
-        one = self.estimate
+        need = self.estimate
         parts = (
-            ("weights", one.weights_bytes),
-            ("rearranged copies of weights", one.repacked_bytes),
-            (f"KV cache for {one.n_ctx} tokens", one.kv_cache_bytes),
-            ("recurrent state", one.state_bytes),
-            ("compute buffer", one.compute_bytes),
-            ("program and the rest", one.needed_bytes - one.loader_bytes + one.output_bytes),
+            ("weights", need.weights_bytes),
+            ("rearranged copies of weights", need.repacked_bytes),
+            (f"KV cache for {need.n_ctx} tokens", need.kv_cache_bytes),
+            ("recurrent state", need.state_bytes),
+            ("compute buffer", need.compute_bytes),
+            ("program and the rest", need.needed_bytes - need.loader_bytes + need.output_bytes),
         )
         listed = ", ".join(f"{name} {mib(size)} MiB" for name, size in parts if size >= MIB)
         return (
-            f"the run needs {mib(one.needed_bytes)} MiB of memory ({listed}); "
+            f"the run needs {mib(need.needed_bytes)} MiB of memory ({listed}); "
             f"{mib(self.available.usable_bytes)} MiB are available ({self.available.why})"
         )
 
@@ -93,16 +93,16 @@ def _spare(usable_bytes: int) -> int:
     return max(_SPARE_BYTES, int(_SPARE_SHARE * usable_bytes))
 
 
-def fit(shape: Shape, settings: MemorySettings, there: Available, reserved: BufferPlan | None = None) -> Fit:
+def fit(shape: Shape, settings: MemorySettings, available: Available, reserved: BufferPlan | None = None) -> Fit:
     """The verdict on a run of a model of that shape, with what would fit where it does not.
 
     Args:
         reserved: what `reserve` gave for these settings, where it is there already.
     """
-    one = estimate(shape, settings, reserved=reserved)
-    state = judge(one.needed_bytes, there.usable_bytes)
-    options = tuple(_options(shape, settings, one, there)) if state == "does not fit" else ()
-    return Fit(state=state, estimate=one, available=there, options=options)
+    need = estimate(shape, settings, reserved=reserved)
+    state = judge(need.needed_bytes, available.usable_bytes)
+    options = tuple(_options(shape, settings, need, available)) if state == "does not fit" else ()
+    return Fit(state=state, estimate=need, available=available, options=options)
 
 
 def refuse(verdict: Fit) -> None:
@@ -122,9 +122,9 @@ def refuse(verdict: Fit) -> None:
     )
 
 
-def _options(shape: Shape, settings: MemorySettings, one: Estimate, there: Available) -> Iterator[Option]:
-    usable = there.usable_bytes - _spare(there.usable_bytes)
-    n_ctx = _largest_context(shape, settings, one.n_ctx, usable)
+def _options(shape: Shape, settings: MemorySettings, need: Estimate, available: Available) -> Iterator[Option]:
+    usable = available.usable_bytes - _spare(available.usable_bytes)
+    n_ctx = _largest_context(shape, settings, need.n_ctx, usable)
     if n_ctx:
         yield Option(setting="run.n_ctx", value=str(n_ctx), needed_bytes=_needed(shape, replace(settings, n_ctx=n_ctx)))
     for kind in ("q8_0", "q4_0"):
@@ -134,8 +134,8 @@ def _options(shape: Shape, settings: MemorySettings, one: Estimate, there: Avail
             value = f"{kind}, run.type_v: {kind}, run.flash_attn: on"
             yield Option(setting="run.type_k", value=value, needed_bytes=needed)
             break
-    rest = one.needed_bytes - one.weights_bytes - one.repacked_bytes
-    now = 8 * one.weights_bytes / max(shape.n_params, 1)
+    rest = need.needed_bytes - need.weights_bytes - need.repacked_bytes
+    now = 8 * need.weights_bytes / max(shape.n_params, 1)
     for name, bits in _QUANTIZATIONS:
         needed = rest + int(bits * shape.n_params / 8)
         if bits < now * 0.97 and needed <= usable:
@@ -147,11 +147,11 @@ def _needed(shape: Shape, settings: MemorySettings) -> int:
     return estimate(shape, settings, quick=True).needed_bytes
 
 
-def _largest_context(shape: Shape, settings: MemorySettings, asked: int, usable: int) -> int:
+def _largest_context(shape: Shape, settings: MemorySettings, n_ctx: int, usable: int) -> int:
     """The largest context below `asked`, in steps of 256 tokens, that fits; 0: none does, or it cannot be set."""
     if settings.fixed_context:
         return 0
-    low, high = 0, asked // _STEP
+    low, high = 0, n_ctx // _STEP
     while low < high:
         middle = (low + high + 1) // 2
         if _needed(shape, replace(settings, n_ctx=middle * _STEP)) <= usable:

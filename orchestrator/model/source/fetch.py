@@ -86,14 +86,14 @@ def _judge(part: ModelFile, located: ModelFiles, workspace: Workspace, progress:
 
 def _check_wanted(spec: ModelSpec, verdict: Verdict, located: ModelFiles) -> None:
     """The recipe's own `sha256` and `size_bytes`, where it has them."""
-    wanted_and_found: list[tuple[str, object, object]] = [
+    comparisons: list[tuple[str, object, object]] = [
         ("size", spec.size_bytes, verdict.size_bytes),
         ("SHA-256", spec.sha256, verdict.sha256),
     ]
-    for what, wanted, found in wanted_and_found:
-        if wanted not in (None, found):
+    for what, expected, actual in comparisons:
+        if expected not in (None, actual):
             raise ModelError(
-                f"this is not the model that the recipe wants: its {what} is {found}, the recipe says {wanted}",
+                f"this is not the model that the recipe wants: its {what} is {actual}, the recipe says {expected}",
                 where=str(located.parts[0].path),
                 hint=located.fetch_again,
             )

@@ -27,7 +27,7 @@ def locate(spec: PathModel, workspace: Workspace, progress: Progress, *, base: P
     paths = [first.with_name(name) for name in part_names(first.name)]
     try:
         if first.is_dir():
-            inside = sorted(each.name for each in first.glob("*.gguf"))
+            inside = sorted(file.name for file in first.glob("*.gguf"))
             hint = f"name the file; it holds {', '.join(inside[:8])}" if inside else "name the .gguf file itself"
             raise ModelError("the model is a directory", where=str(first), hint=hint)
         missing = [path for path in paths if not path.exists()]
@@ -61,7 +61,7 @@ def _missing(first: Path, missing: list[Path]) -> ModelError:
     if not first.parent.is_dir():
         hint = f"there is no {first.parent}; a file of the hub is hub:OWNER/NAME/FILE.gguf, in a recipe `source: hub`"
         return ModelError("the model's folder does not exist", where=str(first), hint=hint)
-    there = sorted(each.name for each in first.parent.iterdir() if each.suffix.lower() == ".gguf")
-    near = difflib.get_close_matches(first.name, there, n=3, cutoff=0.4) or there[:5]
+    siblings = sorted(file.name for file in first.parent.iterdir() if file.suffix.lower() == ".gguf")
+    near = difflib.get_close_matches(first.name, siblings, n=3, cutoff=0.4) or siblings[:5]
     hint = f"perhaps you meant {' or '.join(near)}" if near else f"there is no .gguf file in {first.parent}"
     return ModelError("the model file does not exist", where=str(first), hint=hint)

@@ -69,10 +69,10 @@ def open_model(spec: ModelSpec, workspace: Workspace, progress: Progress, *, bas
             opened = _from_hub(spec, workspace, progress, stack)
         else:
             opened = _from_disk(spec, workspace, progress, base, stack)
-        found = opened.parts[0].source.size_bytes
-        if spec.size_bytes not in (None, found):
+        actual = opened.parts[0].source.size_bytes
+        if spec.size_bytes not in (None, actual):
             raise ModelError(
-                f"this is not the model that the recipe wants: its size is {found}, the recipe says {spec.size_bytes}",
+                f"this is not the model that the recipe wants: its size is {actual}, the recipe says {spec.size_bytes}",
                 where=opened.parts[0].source.name,
                 hint="correct `size_bytes`, or name the right file",
             )
@@ -136,7 +136,7 @@ def _hub_part(
     source: ByteSource = (known := stack.enter_context(remote.RemoteSource(file, workspace, progress)))
     path = None
     # What is asked for by commit a second time needs neither the network nor the hub's library.
-    if file.location is not None or not known.kept_bytes:
+    if file.location is not None or not known.cached_bytes:
         path = hub_metadata.in_cache(spec.repo, name, file.commit)
     if path is not None:
         source = stack.enter_context(FileSource(path))

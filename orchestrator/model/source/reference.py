@@ -74,15 +74,15 @@ def parse_repo(text: str) -> RepoReference:
     Raises:
         UsageError: it is not of that form.
     """
-    found = _REPO.fullmatch(text)
-    if found is None:
+    match = _REPO.fullmatch(text)
+    if match is None:
         if _HUB.fullmatch(text.removeprefix("hub:")):
             raise UsageError(
                 f"{_shown(text)} names a file, not a repository",
                 hint="leave the file's name out, or look at the one file with `lcpp model inspect`",
             )
         raise UsageError(f"{_shown(text)} names no repository", hint="write hub:OWNER/NAME[@REVISION]")
-    named = {name: value for name, value in found.groupdict().items() if value is not None}
+    named = {name: value for name, value in match.groupdict().items() if value is not None}
     # The schema's own rules for names are those of a file in the repository.
     spec = _validated(text, HubModel, source="hub", file="any.gguf", **named)
     return RepoReference(repo=spec.repo, revision=spec.revision)
@@ -104,13 +104,13 @@ def _of_recipe(path: Path) -> ModelReference:
 
 
 def _hub(rest: str) -> HubModel:
-    found = _HUB.fullmatch(rest)
-    if found is None:
+    match = _HUB.fullmatch(rest)
+    if match is None:
         hint = "write hub:OWNER/NAME/FILE.gguf[@REVISION]"
         if _REPO.fullmatch(rest):
             hint += f"; `lcpp model list {_shown('hub:' + rest)}` shows the files of the repository"
         raise UsageError(f"{_shown('hub:' + rest)} names no .gguf file in a repository", hint=hint)
-    named = {name: value for name, value in found.groupdict().items() if value is not None}
+    named = {name: value for name, value in match.groupdict().items() if value is not None}
     return _validated(f"hub:{rest}", HubModel, source="hub", **named)
 
 
@@ -123,10 +123,10 @@ def _package(rest: str) -> PackageModel:
 
 
 def _page(text: str) -> UsageError:
-    found = _PAGE.match(text)
+    match = _PAGE.match(text)
     hint = f"one of: {FORMS}"
-    if found is not None:
-        hint = f"if it is a file of the hub, write {_shown('hub:{repo}/{file}@{revision}'.format(**found.groupdict()))}"
+    if match is not None:
+        hint = f"if it is a file of the hub, write {_shown('hub:{repo}/{file}@{revision}'.format(**match.groupdict()))}"
     return UsageError(f"a model is not named by an address: {_shown(text)}", hint=hint)
 
 
@@ -135,7 +135,7 @@ def _validated(text: str, kind: type[_T], **values: str) -> _T:
         return kind.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
-        name = ".".join(str(each) for each in first["loc"])
+        name = ".".join(str(key) for key in first["loc"])
         raise UsageError(
             f"{_shown(text)} names no model: its {name} is not well-formed ({first['msg']})", hint=f"one of: {FORMS}"
         ) from None

@@ -34,7 +34,7 @@ def part_names(first: str) -> tuple[str, ...]:
     if split is None:
         return (first,)
     stem, number, count = split.stem, split.number, split.count
-    names = tuple(f"{stem}-{each:05d}-of-{count:05d}.gguf" for each in range(1, count + 1))
+    names = tuple(f"{stem}-{part:05d}-of-{count:05d}.gguf" for part in range(1, count + 1))
     if number != 1 or not names:
         raise ModelError(
             f"{first} is part {number} of {count} of a split model",

@@ -69,10 +69,10 @@ class Target(Value):
 
 def all_targets(workspace: Workspace, hub_cache: Path) -> list[Target]:
     """Every GGUF file in the hub's cache and in the workspace, each once."""
-    found: dict[str, Target] = {}
+    targets: dict[str, Target] = {}
     for target in [*_in_hub_cache(hub_cache), *_in_workspace(workspace)]:
-        found.setdefault(os.path.realpath(target.path), target)
-    return list(found.values())
+        targets.setdefault(os.path.realpath(target.path), target)
+    return list(targets.values())
 
 
 def targets_of(spec: ModelSpec, workspace: Workspace, *, base: Path) -> list[Target]:
@@ -145,28 +145,35 @@ def _check(target: Target, workspace: Workspace, progress: Progress) -> FileRepo
             known = verdict.recall(target.path, workspace)
             progress.stage(f"check {target.path.name}")
             sha256, promised = _hash(source, progress, target.promised)
-        expected: list[tuple[Compared, str | None, str]] = [
+        comparisons: list[tuple[Compared, str | None, str]] = [
             ("first check", None if known is None else known.sha256, sha256),
             ("hub", target.promised, promised),
         ]
-        for compared, wanted, found in [each for each in expected if each[1] is not None]:
-            if wanted != found:
+        for compared, expected_hash, actual_hash in [
+            comparison for comparison in comparisons if comparison[1] is not None
+        ]:
+            if expected_hash != actual_hash:
                 facts_cache.forget(target.path, workspace)
-                told = "the hub promised" if compared == "hub" else "when it was first checked it was"
-                return report("damaged", f"its content has changed: its hash is {found}, {told} {wanted}", size, sha256)
+                known_from = "the hub promised" if compared == "hub" else "when it was first checked it was"
+                return report(
+                    "damaged",
+                    f"its content has changed: its hash is {actual_hash}, {known_from} {expected_hash}",
+                    size,
+                    sha256,
+                )
         if known is None:
             # What is sound now is what later checks compare with.
             verdict.judge(target.path, workspace, progress, sha256=sha256)
     except ModelError as error:
         facts_cache.forget(target.path, workspace)
         return report("damaged", error.what)
-    for what, asked, is_so in (
+    for what, expected, actual in (
         ("SHA-256", target.wanted_sha256, sha256),
         ("size", target.wanted_size, size),
     ):
-        if asked not in (None, is_so):
+        if expected not in (None, actual):
             compared = "recipe"
-            return report("other", f"its {what} is {is_so}, the recipe says {asked}", size, sha256)
+            return report("other", f"its {what} is {actual}, the recipe says {expected}", size, sha256)
     compared = compared if compared or target.wanted_sha256 is None else "recipe"
     return report("sound", None, size, sha256)
 
@@ -176,16 +183,16 @@ def _hash(source: FileSource, progress: Progress, promised: str | None) -> tuple
     sha256 = hashlib.sha256()
     git = hashlib.sha1(b"blob %d\0" % source.size_bytes, usedforsecurity=False)
     as_git = promised is not None and COMMIT.match(promised) is not None
-    done = 0
-    while done < source.size_bytes:
-        chunk = source.read_at(done, _CHUNK_BYTES)
+    n_bytes = 0
+    while n_bytes < source.size_bytes:
+        chunk = source.read_at(n_bytes, _CHUNK_BYTES)
         if not chunk:
             raise ModelError("the file became shorter while it was read", where=source.name, hint="check it again")
         sha256.update(chunk)
         if as_git:
             git.update(chunk)
-        done += len(chunk)
-        progress.advance(done, source.size_bytes, "SHA-256")
+        n_bytes += len(chunk)
+        progress.advance(n_bytes, source.size_bytes, "SHA-256")
     return sha256.hexdigest(), git.hexdigest() if as_git else sha256.hexdigest()
 
 
@@ -247,14 +254,14 @@ def _hub_target(spec: HubModel, name: str) -> Target:
 
     from orchestrator.model.source.hub.metadata import commit_of, in_cache
 
-    found = in_cache(spec.repo, name, spec.revision)
-    commit = commit_of(found, name) if found is not None else None
-    if found is None:
+    path = in_cache(spec.repo, name, spec.revision)
+    commit = commit_of(path, name) if path is not None else None
+    if path is None:
         folder = Path(constants.HF_HUB_CACHE).expanduser() / f"models--{spec.repo.replace('/', '--')}"
         commit = _commit_in_cache(folder, spec.revision)
-        found = folder / "snapshots" / (commit or spec.revision) / name
+        path = folder / "snapshots" / (commit or spec.revision) / name
     pinned = spec if commit is None else spec.model_copy(update={"revision": commit})
-    target = _hub_file(pinned, name, found)
+    target = _hub_file(pinned, name, path)
     first = name == spec.file
     return Target(
         path=target.path,
@@ -272,10 +279,10 @@ def _commit_in_cache(folder: Path, revision: str) -> str | None:
     if COMMIT.match(revision):
         return revision
     try:
-        said = (folder / "refs" / revision).read_text().strip()
+        commit = (folder / "refs" / revision).read_text().strip()
     except (OSError, ValueError):
         return None
-    return said if COMMIT.match(said) else None
+    return commit if COMMIT.match(commit) else None
 
 
 def _in_workspace(workspace: Workspace) -> Iterator[Target]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.engine.build.capabilities import FILE_NAME, UNKNOWN, Capabilities, of, options_in
+from orchestrator.engine.build.capabilities import FILE_NAME, UNKNOWN, Capabilities, of_program, options_in
 from orchestrator.engine.build.manifest import ProgramFile
 
 ENVIRONMENT = {"PATH": "/usr/bin:/bin"}
@@ -31,7 +31,7 @@ def made(directory: Path, *, code: int = 0, stream: str = "") -> Path:
 
 def ask(directory: Path, sha256: str = "0" * 64, *, has_help: bool = True) -> Capabilities:
     file = ProgramFile(file="bin/x", sha256=sha256, size_bytes=1)
-    return of(directory, "llama-cli", file, ENVIRONMENT, has_help=has_help)
+    return of_program(directory, "llama-cli", file, ENVIRONMENT, has_help=has_help)
 
 
 @pytest.mark.parametrize(("code", "stream"), [(0, ""), (1, " >&2")])

@@ -64,7 +64,7 @@ MANIFEST = Manifest(
 
 
 def test_a_build_of_the_same_inputs_is_one_whatever_compilers_made_it() -> None:
-    assert INPUTS.made(MANIFEST)
+    assert INPUTS.match(MANIFEST)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_a_build_of_the_same_inputs_is_one_whatever_compilers_made_it() -> None:
     ],
 )
 def test_a_build_of_other_inputs_is_not(change: dict[str, object]) -> None:
-    assert not INPUTS.made(MANIFEST.model_copy(update=change))
+    assert not INPUTS.match(MANIFEST.model_copy(update=change))
 
 
 def test_a_checkout_that_is_no_commit_goes_by_its_fingerprint() -> None:

@@ -35,7 +35,7 @@ def plan(name: str = "tiny.gguf", n_bytes: int = 3 * MIB) -> DummyPlan:
 
 
 def names(workspace: Workspace) -> list[str]:
-    return [each.path.name for each in cache.list_kept(workspace)]
+    return [each.path.name for each in cache.list_dummies(workspace)]
 
 
 def age(path: Path, seconds: float) -> None:
@@ -67,25 +67,25 @@ def test_a_dummy_is_made_once_and_is_whole(workspace: Workspace) -> None:
 def test_the_ones_not_used_for_longest_go_first(workspace: Workspace) -> None:
     limit = 10 * MIB
     for back, name in ((300, "a"), (200, "b"), (100, "c")):
-        age(cache.keep(plan(f"{name}.gguf"), workspace, Recorder(), limit_bytes=limit).path, back)
+        age(cache.ensure(plan(f"{name}.gguf"), workspace, Recorder(), limit_bytes=limit).path, back)
     # "a" is asked for again, so "b" is the oldest.
-    cache.keep(plan("a.gguf"), workspace, Recorder(), limit_bytes=limit)
+    cache.ensure(plan("a.gguf"), workspace, Recorder(), limit_bytes=limit)
     progress = Recorder()
-    cache.keep(plan("d.gguf"), workspace, progress, limit_bytes=limit)
+    cache.ensure(plan("d.gguf"), workspace, progress, limit_bytes=limit)
     assert sorted(names(workspace)) == ["a-dummy.gguf", "c-dummy.gguf", "d-dummy.gguf"]
     assert progress.notes == ["removed b-dummy.gguf from the cache of dummies"]
 
 
 def test_a_dummy_in_use_is_passed_over(workspace: Workspace) -> None:
     limit = 7 * MIB
-    kept = cache.keep(plan("a.gguf"), workspace, Recorder(), limit_bytes=limit)
+    kept = cache.ensure(plan("a.gguf"), workspace, Recorder(), limit_bytes=limit)
     age(kept.path, 100)
     with cache.in_use(kept.path):
-        cache.keep(plan("b.gguf"), workspace, Recorder(), limit_bytes=limit)
-        cache.keep(plan("c.gguf"), workspace, Recorder(), limit_bytes=limit)
+        cache.ensure(plan("b.gguf"), workspace, Recorder(), limit_bytes=limit)
+        cache.ensure(plan("c.gguf"), workspace, Recorder(), limit_bytes=limit)
         assert sorted(names(workspace)) == ["a-dummy.gguf", "c-dummy.gguf"]
-        with cache.in_use(cache.list_kept(workspace)[0].path), pytest.raises(ModelError, match="in use"):
-            cache.keep(plan("d.gguf"), workspace, Recorder(), limit_bytes=limit)
+        with cache.in_use(cache.list_dummies(workspace)[0].path), pytest.raises(ModelError, match="in use"):
+            cache.ensure(plan("d.gguf"), workspace, Recorder(), limit_bytes=limit)
         assert cache.clear(workspace, Recorder()) > 3 * MIB
         assert names(workspace) == ["a-dummy.gguf"]
     assert cache.clear(workspace, Recorder()) > 3 * MIB
@@ -96,7 +96,7 @@ def test_a_dummy_in_use_is_passed_over(workspace: Workspace) -> None:
 
 def test_what_cannot_be_kept_is_refused_before_it_is_written(workspace: Workspace) -> None:
     with pytest.raises(ModelError) as caught:
-        cache.keep(plan(), workspace, Recorder(), limit_bytes=2 * MIB)
+        cache.ensure(plan(), workspace, Recorder(), limit_bytes=2 * MIB)
     assert caught.value.hint
     assert "LCPP_DUMMIES_GIB" in caught.value.hint
     assert names(workspace) == []
@@ -110,21 +110,21 @@ from orchestrator.progress import Silent
 from orchestrator.workspace import Workspace
 from tests.model.dummy.test_cache import plan
 cache.write = lambda plan, path, progress: (path.write_bytes(b"part"), os._exit(9))
-cache.keep(plan(), Workspace(vendor=pathlib.Path({str(workspace.vendor)!r}), runs=pathlib.Path(".")), Silent())
+cache.ensure(plan(), Workspace(vendor=pathlib.Path({str(workspace.vendor)!r}), runs=pathlib.Path(".")), Silent())
 """
     done = subprocess.run([sys.executable, "-c", script], check=False, cwd=Path(__file__).parents[3])
     assert done.returncode == 9
     assert names(workspace) == []
     assert list(cache.folder(workspace).glob(".*.part-*"))
-    cache.keep(plan("other.gguf"), workspace, Recorder())
+    cache.ensure(plan("other.gguf"), workspace, Recorder())
     assert not list(cache.folder(workspace).glob(".*.part-*"))
     assert names(workspace) == ["other-dummy.gguf"]
 
 
 def test_a_dummy_that_was_cut_short_is_made_again(workspace: Workspace) -> None:
-    kept = cache.keep(plan(), workspace, Recorder())
+    kept = cache.ensure(plan(), workspace, Recorder())
     os.truncate(kept.path, 1000)
-    assert cache.keep(plan(), workspace, Recorder()).sha256 == kept.sha256
+    assert cache.ensure(plan(), workspace, Recorder()).sha256 == kept.sha256
     assert kept.path.stat().st_size == plan().size_bytes
 
 

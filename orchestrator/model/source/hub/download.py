@@ -81,7 +81,7 @@ def _remembered(spec: HubModel, names: tuple[str, ...], workspace: Workspace) ->
     if not COMMIT.match(spec.revision):
         return None
     try:
-        paths = [Path(each) for each in json.loads(_memory(spec, workspace).read_bytes())["parts"]]
+        paths = [Path(part) for part in json.loads(_memory(spec, workspace).read_bytes())["parts"]]
     except (OSError, ValueError, KeyError, TypeError):
         return None
     if len(paths) != len(names) or not all(path.is_file() for path in paths):
@@ -111,7 +111,7 @@ def bring(spec: HubModel, name: str, revision: str, progress: Progress) -> tuple
         return _cached_part(cached), revision
     progress.stage(f"ask {hub_errors.host()} for {name}")
     try:
-        with hub_errors.told(progress):
+        with hub_errors.retries_reported_to(progress):
             remote = ask(spec.repo, name, revision)
     except hub_errors.failures() as error:
         refusal = hub_errors.explain(error, spec.repo, name, revision)
@@ -125,7 +125,7 @@ def bring(spec: HubModel, name: str, revision: str, progress: Progress) -> tuple
         just_hashed = _download_blob(spec, name, remote, progress)
     try:
         # The blob is there: this makes the snapshot's link to it and notes which commit the branch is at.
-        with hub_errors.told(progress), _cache_errors(Path(constants.HF_HUB_CACHE)):
+        with hub_errors.retries_reported_to(progress), _cache_errors(Path(constants.HF_HUB_CACHE)):
             path = Path(hf_hub_download(spec.repo, name, revision=revision))
     except hub_errors.failures() as error:
         raise hub_errors.explain(error, spec.repo, name, revision) from error
@@ -152,16 +152,16 @@ def _download_blob(spec: HubModel, name: str, remote: HubMetadata, progress: Pro
         for attempt in ("resumed", "from the start"):
             resumed = _download(spec, name, remote, partial, progress)
             progress.stage(f"check {name}")
-            found = hash_file(partial, progress)
-            if remote.sha256 in (None, found):
+            sha256 = hash_file(partial, progress)
+            if remote.sha256 in (None, sha256):
                 partial.replace(blob)
-                return found
+                return sha256
             partial.unlink()
             if attempt == "from the start" or not resumed:
                 break
             progress.note(f"the part of {name} that was there from an earlier run is damaged; downloading it anew")
     raise ModelError(
-        f"what arrived is not what {hub_errors.host()} promised: its SHA-256 is {found}, promised was {remote.sha256}",
+        f"what arrived is not what {hub_errors.host()} promised: its SHA-256 is {sha256}, promised was {remote.sha256}",
         where=f"{spec.repo}/{name}",
         hint="it was thrown away; run the same command again; if that does not help, a proxy may alter files",
     )
@@ -180,7 +180,7 @@ def _download(spec: HubModel, name: str, remote: HubMetadata, partial: Path, pro
     if before:
         progress.note(f"going on with {name}, of which {before} of {size} bytes are there")
     progress.stage(f"download {name}")
-    with hub_errors.told(progress), _Partial(partial, size, progress) as file:
+    with hub_errors.retries_reported_to(progress), _Partial(partial, size, progress) as file:
         while file.tell() < size:
             _download_more(spec, name, remote, file, progress)
     return before > 0
@@ -200,10 +200,10 @@ def _download_more(spec: HubModel, name: str, remote: HubMetadata, file: _Partia
     except hub_errors.failures() as error:
         if isinstance(error, OSError) and error.errno in _DISK_FULL:
             raise
-        done = file.tell()
-        if done <= before or isinstance(error, HfHubHTTPError):
-            raise hub_errors.broken(error, spec.repo, name, remote.commit, done, size or 0) from error
-        progress.note(f"the connection broke at {done} of {size} bytes; going on from there")
+        n_bytes = file.tell()
+        if n_bytes <= before or isinstance(error, HfHubHTTPError):
+            raise hub_errors.broken(error, spec.repo, name, remote.commit, n_bytes, size or 0) from error
+        progress.note(f"the connection broke at {n_bytes} of {size} bytes; going on from there")
 
 
 class _Partial(io.BufferedWriter):
@@ -223,16 +223,16 @@ class _Partial(io.BufferedWriter):
 def _cache_lock(path: Path, name: str, progress: Progress) -> Iterator[None]:
     """Hold the lock that the hub's own library takes for this file, so that no two programs download it at once."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    held = FileLock(path)
+    file_lock = FileLock(path)
     try:
-        held.acquire(timeout=0)
+        file_lock.acquire(timeout=0)
     except Timeout:
         progress.note(f"another program downloads {name}; waiting for it to finish")
-        held.acquire()
+        file_lock.acquire()
     try:
         yield
     finally:
-        held.release()
+        file_lock.release()
 
 
 @contextlib.contextmanager

@@ -26,7 +26,7 @@ def host() -> str:
 
 
 @contextlib.contextmanager
-def told(progress: Progress) -> Iterator[None]:
+def retries_reported_to(progress: Progress) -> Iterator[None]:
     """Let the hub's library tell its retries and waits to `progress`, instead of writing over the screen."""
     from huggingface_hub.utils import (  # type: ignore[attr-defined]  # public, says its documentation
         are_progress_bars_disabled,
@@ -131,16 +131,16 @@ def no_hub(error: Exception, repo: str) -> ModelError:
     )
 
 
-def broken(error: Exception, repo: str, name: str, revision: str, done: int, size: int) -> ModelError:
+def broken(error: Exception, repo: str, name: str, revision: str, n_bytes: int, size: int) -> ModelError:
     """The error for a download that stopped after `done` of `size` bytes."""
     from huggingface_hub.errors import HfHubHTTPError
 
     cause = explain(error, repo, name, revision)
-    if done == 0:
+    if n_bytes == 0:
         return cause
     reason = cause.what if isinstance(error, HfHubHTTPError) else _reason(error)
     return ModelError(
-        f"the download of {name} stopped at {done} of {size} bytes: {reason}",
+        f"the download of {name} stopped at {n_bytes} of {size} bytes: {reason}",
         where=cause.where,
         hint="run the same command again; it goes on where this one stopped",
     )
@@ -182,7 +182,7 @@ def _near_names(repo: str, name: str, revision: str) -> str:
     names: list[str] = []
     with contextlib.suppress(*failures()):
         files = within(_LISTING_DEADLINE_S, lambda: HfApi().list_repo_files(repo, revision=revision))
-        names = sorted(each for each in files if each.endswith(".gguf"))
+        names = sorted(file for file in files if file.endswith(".gguf"))
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
     if near:
         return f"perhaps you meant {' or '.join(near)}"

@@ -83,9 +83,9 @@ class SparseFile:
         """Add bytes."""
         with disk_errors("keep a model's header", self._path):
             handle = self._own()
-            done = 0
-            while done < len(data):
-                done += os.pwrite(handle, memoryview(data)[done:], offset + done)
+            n_written = 0
+            while n_written < len(data):
+                n_written += os.pwrite(handle, memoryview(data)[n_written:], offset + n_written)
         self.extents.add(offset, offset + len(data))
 
     def save(self) -> None:

@@ -90,19 +90,19 @@ def list_repository(
 
     progress.stage(f"ask {hub_errors.host()} for the files of {repo}")
     try:
-        with hub_errors.told(progress):
-            said = within(_DEADLINE_S, lambda: HfApi().model_info(repo, revision=revision, files_metadata=True))
+        with hub_errors.retries_reported_to(progress):
+            info = within(_DEADLINE_S, lambda: HfApi().model_info(repo, revision=revision, files_metadata=True))
     except hub_errors.failures() as error:
         raise hub_errors.explain(error, repo, "any file", revision) from error
     except (KeyError, TypeError, ValueError) as error:
         # The library takes the answer apart without looking.
         raise hub_errors.no_hub(error, repo) from error
     files = [
-        RepoFile(str(each.rfilename), each.size if isinstance(each.size, int) and each.size >= 0 else None)
-        for each in (said.siblings or [])[:_MAX_FILES]
-        if str(each.rfilename).lower().endswith(".gguf")
+        RepoFile(str(sibling.rfilename), sibling.size if isinstance(sibling.size, int) and sibling.size >= 0 else None)
+        for sibling in (info.siblings or [])[:_MAX_FILES]
+        if str(sibling.rfilename).lower().endswith(".gguf")
     ]
-    commit = said.sha if isinstance(said.sha, str) and COMMIT.match(said.sha) else revision
+    commit = info.sha if isinstance(info.sha, str) and COMMIT.match(info.sha) else revision
     judge = fits or fits_by_size(available_bytes)
     return Listing(repo=repo, revision=commit, available_bytes=available_bytes, models=tuple(_grouped(files, judge)))
 
@@ -115,7 +115,7 @@ def _grouped(files: Sequence[RepoFile], judge: Callable[[int], Fits | None]) -> 
         key = (file.name, 0) if split is None else (split.stem, split.count)
         groups.setdefault(key, []).append((1 if split is None else split.number, file))
     models = [_model(sorted(group), max(count, 1), judge) for (_, count), group in groups.items()]
-    return sorted(models, key=lambda one: (one.projector, one.size_bytes or 0, one.file))
+    return sorted(models, key=lambda model: (model.projector, model.size_bytes or 0, model.file))
 
 
 def _model(group: list[tuple[int, RepoFile]], count: int, judge: Callable[[int], Fits | None]) -> ListedModel:

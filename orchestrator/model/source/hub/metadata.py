@@ -58,10 +58,10 @@ def in_cache(repo: str, name: str, revision: str) -> Path | None:
     from huggingface_hub.errors import HFValidationError
 
     try:
-        found = try_to_load_from_cache(repo, name, revision=revision)
+        path = try_to_load_from_cache(repo, name, revision=revision)
     except HFValidationError as error:
         raise hub_errors.explain(error, repo, name, revision) from error
-    return Path(found) if isinstance(found, str) else None
+    return Path(path) if isinstance(path, str) else None
 
 
 def commit_of(path: Path, name: str) -> str | None:
@@ -78,13 +78,13 @@ def check_promises(spec: HubModel, name: str, remote: HubMetadata) -> None:
     """
     if name != spec.file:
         return
-    for what, wanted, promised in (
+    for what, expected, promised in (
         ("size", spec.size_bytes, remote.size_bytes),
         ("SHA-256", spec.sha256, remote.sha256),
     ):
-        if wanted is not None and promised is not None and wanted != promised:
+        if expected is not None and promised is not None and expected != promised:
             raise ModelError(
-                f"this is not the model that the recipe wants: its {what} is {promised}, the recipe says {wanted}",
+                f"this is not the model that the recipe wants: its {what} is {promised}, the recipe says {expected}",
                 where=f"{spec.repo}/{name} at {remote.commit}",
                 hint=f"correct `{'size_bytes' if what == 'size' else 'sha256'}`, or set `revision` to the commit that "
                 "has the wanted file",

@@ -57,7 +57,7 @@ class RemoteSource:
         self.file = file
         self.transferred_bytes = 0
         self._progress = progress
-        self._kept = SparseFile(_kept_at(file, workspace))
+        self._content = SparseFile(_content_path(file, workspace))
         self._location = file.location
 
     def __enter__(self) -> RemoteSource:
@@ -68,13 +68,13 @@ class RemoteSource:
     ) -> None:
         # What came is good even when it was not enough.
         if kind is None or issubclass(kind, Exception):
-            self._kept.save()
-        self._kept.close()
+            self._content.save()
+        self._content.close()
 
     @property
-    def kept_bytes(self) -> int:
+    def cached_bytes(self) -> int:
         """How much of the file is here."""
-        return self._kept.extents.total
+        return self._content.extents.total
 
     @property
     def name(self) -> str:
@@ -88,13 +88,13 @@ class RemoteSource:
         end = min(offset + n_bytes, self.size_bytes)
         if offset >= end:
             return b""
-        for start, stop in self._kept.extents.missing(offset, end):
+        for start, stop in self._content.extents.missing(offset, end):
             for at in range(start, stop, _MAX_PIECE_BYTES):
                 data = self._fetch(at, min(_MAX_PIECE_BYTES, stop - at))
                 self.transferred_bytes += len(data)
                 self._progress.advance(self.transferred_bytes, None, "bytes of the header")
-                self._kept.write(at, data)
-        return self._kept.read(offset, end - offset)
+                self._content.write(at, data)
+        return self._content.read(offset, end - offset)
 
     def _fetch(self, offset: int, n_bytes: int) -> bytes:
         from huggingface_hub import hf_hub_url  # here and below: slow, and not needed for what is kept
@@ -102,7 +102,7 @@ class RemoteSource:
 
         file = self.file
         try:
-            with hub_errors.told(self._progress):
+            with hub_errors.retries_reported_to(self._progress):
                 page = hf_hub_url(file.repo, file.name, revision=file.commit)
                 if self._location is None:
                     self._location = self._ask_again()
@@ -141,7 +141,7 @@ def ask_file(repo: str, name: str, revision: str, workspace: Workspace, progress
 
     progress.stage(f"ask {hub_errors.host()} for {name}")
     try:
-        with hub_errors.told(progress):
+        with hub_errors.retries_reported_to(progress):
             remote = ask(repo, name, revision)
     except hub_errors.failures() as error:
         refusal = hub_errors.explain(error, repo, name, revision)
@@ -163,17 +163,17 @@ def ask_file(repo: str, name: str, revision: str, workspace: Workspace, progress
         size_bytes=remote.size_bytes,
         location=remote.location,
     )
-    said = json.dumps({"commit": file.commit, "etag": file.etag, "size_bytes": file.size_bytes})
+    answer = json.dumps({"commit": file.commit, "etag": file.etag, "size_bytes": file.size_bytes})
     for known_as in {revision, file.commit}:
-        write_atomic(_asked_at(repo, name, known_as, workspace), said)
+        write_atomic(_answer_path(repo, name, known_as, workspace), answer)
     return file
 
 
 def tidy(workspace: Workspace) -> None:
     """Remove the headers that were not used for longest, when all together take too much."""
     total = 0
-    found = [(info, path) for path in _folder(workspace).glob("*.part") if (info := _info(path)) is not None]
-    for (_, n_bytes), path in sorted(found, reverse=True):
+    headers = [(info, path) for path in _folder(workspace).glob("*.part") if (info := _info(path)) is not None]
+    for (_, n_bytes), path in sorted(headers, reverse=True):
         total += n_bytes
         if total > _MAX_KEPT_BYTES:
             path.unlink(missing_ok=True)
@@ -191,11 +191,11 @@ def _folder(workspace: Workspace) -> Path:
     return workspace.models / "headers"
 
 
-def _kept_at(file: HubFile, workspace: Workspace) -> Path:
+def _content_path(file: HubFile, workspace: Workspace) -> Path:
     return _folder(workspace) / f"{_key(file.repo, file.name, file.etag, str(file.size_bytes))}.part"
 
 
-def _asked_at(repo: str, name: str, revision: str, workspace: Workspace) -> Path:
+def _answer_path(repo: str, name: str, revision: str, workspace: Workspace) -> Path:
     return _folder(workspace) / f"{_key(repo, name, revision)}.json"
 
 
@@ -205,8 +205,8 @@ def _key(*words: str) -> str:
 
 def _recall(repo: str, name: str, revision: str, workspace: Workspace) -> HubFile | None:
     try:
-        said = json.loads(_asked_at(repo, name, revision, workspace).read_bytes())
-        commit, etag, size = str(said["commit"]), str(said["etag"]), int(said["size_bytes"])
+        answer = json.loads(_answer_path(repo, name, revision, workspace).read_bytes())
+        commit, etag, size = str(answer["commit"]), str(answer["etag"]), int(answer["size_bytes"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return HubFile(repo=repo, name=name, commit=commit, etag=etag, size_bytes=size, location=None)
