@@ -118,26 +118,10 @@ def _verify(target: Target, workspace: Workspace, progress: Progress, repair: bo
 
 
 def _check(target: Target, workspace: Workspace, progress: Progress) -> FileReport:
-    def report(
-        status: Status, problem: str | None = None, size: int | None = None, sha256: str | None = None
-    ) -> FileReport:
-        return FileReport(
-            path=str(target.path),
-            origin=target.origin,
-            status=status,
-            size_bytes=size,
-            sha256=sha256,
-            compared=compared,
-            problem=problem,
-            mend={"sound": None, "other": "correct the recipe, or name the file that it means"}.get(
-                status, target.mend
-            ),
-        )
-
     compared: Compared | None = None
     if not target.path.exists():
-        dangling = target.path.is_symlink()
-        return report("missing", "its content is gone from the cache" if dangling else "it is not there")
+        problem = "its content is gone from the cache" if target.path.is_symlink() else "it is not there"
+        return _report(target, compared, "missing", problem)
     try:
         with FileSource(target.path) as source:
             size = source.size_bytes
@@ -155,27 +139,44 @@ def _check(target: Target, workspace: Workspace, progress: Progress) -> FileRepo
             if expected_hash != actual_hash:
                 facts_cache.forget(target.path, workspace)
                 known_from = "the hub promised" if compared == "hub" else "when it was first checked it was"
-                return report(
-                    "damaged",
-                    f"its content has changed: its hash is {actual_hash}, {known_from} {expected_hash}",
-                    size,
-                    sha256,
-                )
+                problem = f"its content has changed: its hash is {actual_hash}, {known_from} {expected_hash}"
+                return _report(target, compared, "damaged", problem, size, sha256)
         if known is None:
             # What is sound now is what later checks compare with.
             verdict.judge(target.path, workspace, progress, sha256=sha256)
     except ModelError as error:
         facts_cache.forget(target.path, workspace)
-        return report("damaged", error.what)
+        return _report(target, compared, "damaged", error.what)
     for what, expected, actual in (
         ("SHA-256", target.wanted_sha256, sha256),
         ("size", target.wanted_size, size),
     ):
         if expected not in (None, actual):
-            compared = "recipe"
-            return report("other", f"its {what} is {actual}, the recipe says {expected}", size, sha256)
+            problem = f"its {what} is {actual}, the recipe says {expected}"
+            return _report(target, "recipe", "other", problem, size, sha256)
     compared = compared if compared or target.wanted_sha256 is None else "recipe"
-    return report("sound", None, size, sha256)
+    return _report(target, compared, "sound", None, size, sha256)
+
+
+def _report(
+    target: Target,
+    compared: Compared | None,
+    status: Status,
+    problem: str | None = None,
+    size: int | None = None,
+    sha256: str | None = None,
+) -> FileReport:
+    mend = {"sound": None, "other": "correct the recipe, or name the file that it means"}.get(status, target.mend)
+    return FileReport(
+        path=str(target.path),
+        origin=target.origin,
+        status=status,
+        size_bytes=size,
+        sha256=sha256,
+        compared=compared,
+        problem=problem,
+        mend=mend,
+    )
 
 
 def _hash(source: FileSource, progress: Progress, promised: str | None) -> tuple[str, str]:
