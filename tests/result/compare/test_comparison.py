@@ -411,7 +411,7 @@ def test_runs_of_no_experiment_are_two_sets() -> None:
         assert main.ratio.rounding == pytest.approx(0.01 / 0.12)
 
 
-def test_pairs_need_most_rounds_to_be_whole() -> None:
+def test_pairs_need_a_partner_for_most_runs() -> None:
     a, b = side([100.0] * 6), side([100.0] * 6, 1000)
     for n_common, paired in ((3, True), (2, False)):
         # Those of B behind these have rounds that A has not.

@@ -220,6 +220,10 @@ def test_what_is_no_positive_number_does_not_count(bad: float) -> None:
     assert paired_ratio([bad], [1.0]) is None
     assert unpaired_ratio([1.0], [bad]) is None
     assert unpaired_ratio([], [1.0]) is None
+    for ratio in (paired_ratio([9.0] * 3, [10.0, bad, 10.0]), unpaired_ratio([9.0] * 3, [10.0, bad, 10.0])):
+        assert ratio is not None
+        assert (ratio.n, ratio.n_b) == (2, 2)
+        assert ratio.ratio == pytest.approx(10 / 9)
 
 
 def test_extreme_values_stay_finite_numbers() -> None:
