@@ -422,3 +422,14 @@ def test_a_batch_no_larger_than_the_context_needs_no_more_cells() -> None:
     settings = replace(_settings(10587, 8192), n_ubatch=512, n_batch=2048)
     assert window_cells(16, settings, 200) == 200
     assert window_cells(16, settings, 257) == 257
+
+
+def test_settings_are_those_of_the_plan() -> None:
+    plain = memory_settings(planned(10587, program="complete", n_predict=7))
+    assert (plain.type_k, plain.type_v, plain.mmap, plain.n_gen, plain.repack) == ("f16", "f16", True, 7, True)
+    asked = memory_settings(
+        planned(10587, program="complete", type_k="q8_0", type_v="q4_0", flash_attn="on", mmap=False)
+    )
+    assert (asked.type_k, asked.type_v, asked.flash_attn, asked.mmap) == ("q8_0", "q4_0", True, False)
+    off = memory_settings(planned(10587, program="complete", flash_attn="off", mmap=True))
+    assert (off.flash_attn, off.mmap, off.fixed_context) == (False, True, False)
