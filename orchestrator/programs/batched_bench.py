@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from orchestrator.eras.dialect import Dialect
 from orchestrator.eras.since import Since, gathered, since
 from orchestrator.errors import UsageError
 from orchestrator.parse.layout import Layout
-from orchestrator.parse.record import BatchedTest, Record
 from orchestrator.programs import defaults, options
 from orchestrator.programs.protocol import Demand, Figures, Inputs, Number, Pair, Stage
 from orchestrator.programs.spelling import Argument, SettingValue, must, own, spelled
 from orchestrator.recipe.schema.recipe import ProgramName, Purpose, RunSpec
+
+if TYPE_CHECKING:
+    # Types of what is read later; a program is planned and built without them, and start-up time counts.
+    from orchestrator.parse.record import BatchedTest, Record
 
 NAME: ProgramName = "llama-batched-bench"
 _FIRST = 1366

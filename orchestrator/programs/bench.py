@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from orchestrator.eras.since import Since, since
 from orchestrator.parse.layout import Layout
-from orchestrator.parse.record import BenchTest, Record
 from orchestrator.programs import defaults, options
 from orchestrator.programs.protocol import Demand, Figures, Inputs, Number, Pair, Stage
 from orchestrator.programs.spelling import CANNOT, Argument, Flag, SettingValue, Spellings, Switch, must, own, spelled
 from orchestrator.recipe.schema.recipe import ProgramName, Purpose, RunSpec
+
+if TYPE_CHECKING:
+    # Types of what is read later; a program is planned and built without them, and start-up time counts.
+    from orchestrator.parse.record import BenchTest, Record
 
 NAME: ProgramName = "llama-bench"
 FILE: Since[str | None] = since((1012, "llama-bench"))

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from orchestrator.eras.dialect import Dialect
-from orchestrator.parse.record import BatchedTest, Buffer, Record, Timing
 from orchestrator.programs.options import FLASH_ATTN_DEFAULT, HELP_IS_COMPLETE, LOSES_OUTPUT
 from orchestrator.programs.protocol import Figures, Number, Pair, Program, Stage, TextWay
 from orchestrator.programs.talk import Talk
 from orchestrator.recipe.schema.recipe import RunSpec
+
+if TYPE_CHECKING:
+    # Types of what is read later; a program is planned and built without them, and start-up time counts.
+    from orchestrator.parse.record import Buffer, Record
 
 # A token of a usual text has about so many bytes.
 _BYTES_PER_TOKEN = 4
@@ -110,15 +115,15 @@ def has_timings(record: Record, build: int) -> bool:
 def timing_figures(record: Record) -> dict[str, Number]:
     """The figures of the loader's lines and of the timings block."""
     timings, context = record.timings, record.context
-    prompt, generation = timings.prompt_eval or Timing(), timings.eval or Timing()
+    prompt, generation = timings.prompt_eval, timings.eval
     return {
-        "n_prompt": prompt.n,
+        "n_prompt": prompt.n if prompt else None,
         "n_gen": n_generated(record),
-        "prompt_per_second": prompt.tokens_per_second,
-        "generation_per_second": generation.tokens_per_second,
+        "prompt_per_second": prompt.tokens_per_second if prompt else None,
+        "generation_per_second": generation.tokens_per_second if generation else None,
         "load_ms": timings.load.ms if timings.load else None,
-        "prompt_ms": prompt.ms,
-        "generation_ms": generation.ms,
+        "prompt_ms": prompt.ms if prompt else None,
+        "generation_ms": generation.ms if generation else None,
         "sample_ms": next((part.ms for part in (timings.sample, timings.samplers) if part), None),
         "total_ms": timings.total.ms if timings.total else None,
         "n_ctx": (context.n_ctx if context else None) or record.generation.n_ctx,
@@ -212,8 +217,3 @@ def threads_of(record: Record) -> tuple[int | None, int | None]:
     info = record.system_info
     n_threads = None if info is None else info.n_threads
     return n_threads, None if info is None else info.n_threads_batch or n_threads
-
-
-def fastest(tests: tuple[BatchedTest, ...], speed: str) -> BatchedTest:
-    """The batched test with the highest `speed_pp` or `speed_tg`."""
-    return max(tests, key=lambda test: getattr(test, speed) or 0.0)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from orchestrator.eras.dialect import Dialect
 from orchestrator.eras.since import Since, gathered, since
 from orchestrator.errors import UsageError
 from orchestrator.parse.layout import Layout
-from orchestrator.parse.record import Record
 from orchestrator.programs import defaults, options
 from orchestrator.programs.protocol import Demand, Figures, Inputs, Pair, Stage, TextWay
 from orchestrator.programs.spelling import Argument, Flag, SettingValue, Spellings, must, own, spelled
 from orchestrator.recipe.schema.recipe import ProgramName, Purpose, RunSpec
+
+if TYPE_CHECKING:
+    # Types of what is read later; a program is planned and built without them, and start-up time counts.
+    from orchestrator.parse.record import Record
 
 NAME: ProgramName = "llama-perplexity"
 FILE: Since[str | None] = since((1012, "perplexity"), (3142, "llama-perplexity"))

@@ -9,16 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from orchestrator.eras.dialect import Dialect
 from orchestrator.eras.since import Since
 from orchestrator.parse.layout import Layout
-from orchestrator.parse.record import Record
 from orchestrator.programs.spelling import Argument, SettingValue
 from orchestrator.programs.talk import Talk
 from orchestrator.recipe.schema.recipe import ProgramName, Purpose, RunSpec
 from orchestrator.values import Value, field
+
+if TYPE_CHECKING:
+    # Types of what is read later; a program is planned and built without them, and start-up time counts.
+    from orchestrator.parse.record import Record
 
 # A setting, what the recipe asks for, and what the program reports; None: nothing.
 Pair = tuple[str, object, object]

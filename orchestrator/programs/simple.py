@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from orchestrator.eras.dialect import Dialect
 from orchestrator.eras.since import Since, since
 from orchestrator.errors import UsageError
 from orchestrator.parse.layout import Layout
-from orchestrator.parse.record import Record
 from orchestrator.programs import defaults, options
 from orchestrator.programs.context import completion_context
 from orchestrator.programs.protocol import Demand, Inputs, TextWay
 from orchestrator.programs.spelling import Argument, SettingValue, must, own, spelled
 from orchestrator.recipe.schema.recipe import ProgramName, Purpose, RunSpec
+
+if TYPE_CHECKING:
+    # Types of what is read later; a program is planned and built without them, and start-up time counts.
+    from orchestrator.parse.record import Record
 
 NAME: ProgramName = "llama-simple"
 FILE: Since[str | None] = since((1012, "simple"), (3142, "llama-simple"))

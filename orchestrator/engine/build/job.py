@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from orchestrator import process
-from orchestrator.engine.build.diagnosis import explain
 from orchestrator.progress import Progress
 from orchestrator.recipe.schema.recipe import OptionValue
 from orchestrator.toolchain import Compilers
@@ -47,6 +46,9 @@ class Job(Value):
 
         returncode = process.stream(argv, log=self.log, on_line=both, cwd=cwd, env=self.environment)
         if returncode != 0:
+            # Imported here: its patterns are for builds that fail, and start-up time counts.
+            from orchestrator.engine.build.diagnosis import explain
+
             raise explain(argv, returncode, seen.lines(), self.log)
 
 

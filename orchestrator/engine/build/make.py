@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from orchestrator import process
-from orchestrator.engine.build.diagnosis import explain
 from orchestrator.engine.build.job import Built, Job
 from orchestrator.recipe.schema.recipe import OptionValue
 
@@ -114,6 +113,9 @@ def _assignments(makefile: str, options: Mapping[str, OptionValue]) -> list[str]
 
 def _count(argv: tuple[str, ...], job: Job) -> int:
     """How many commands make will run, asked of make itself."""
+    # Imported here, as in `Job.run`.
+    from orchestrator.engine.build.diagnosis import explain
+
     try:
         dry_run = process.run([*argv, "--dry-run"], cwd=job.tree, env=job.environment, timeout_s=120)
     except subprocess.TimeoutExpired as error:
