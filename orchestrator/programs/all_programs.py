@@ -65,11 +65,6 @@ def program_for(wanted: Purpose | ProgramName, dialect: Dialect) -> Program:
     return program
 
 
-def programs_of(dialect: Dialect) -> tuple[Program, ...]:
-    """The programs that a build has."""
-    return tuple(program for program in PROGRAMS.values() if program.FILE.at(dialect.build) is not None)
-
-
 def settings_of(program: Program, dialect: Dialect) -> tuple[str, ...]:
     """The settings of a recipe that can be given to a program."""
     return tuple(name for name, value in _PROBES.items() if spell(program, name, value, dialect.build) is not None)

@@ -11,10 +11,9 @@ import pytest
 
 import orchestrator
 from orchestrator.eras import memory as library
-from orchestrator.eras.dialect import dialect_for
 from orchestrator.eras.since import FIRST_BUILD, Since
 from orchestrator.programs import interactive, options
-from orchestrator.programs.all_programs import PROGRAMS, programs_of, spell, when
+from orchestrator.programs.all_programs import PROGRAMS, spell, when
 from orchestrator.recipe.schema.recipe import ProgramName, Purpose
 
 PACKAGE = Path(orchestrator.__file__).parent
@@ -91,7 +90,7 @@ def test_every_purpose_has_one_program_in_every_build() -> None:
     for build in range(FIRST_BUILD, NEWEST):
         purposes = [purpose for program in PROGRAMS.values() for purpose in program.PURPOSES.at(build)]
         assert sorted(purposes) == sorted(get_args(Purpose)), build
-        for program in programs_of(dialect_for(build, None)):
+        for program in (program for program in PROGRAMS.values() if program.FILE.at(build) is not None):
             assert program.layout(build)
             assert program.flash_attn_default(build) in ("on", "off", "auto")
 
